@@ -1,0 +1,1 @@
+"""How is Heli run? On one machine, in containers, and by the `heli` command."""

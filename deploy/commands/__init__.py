@@ -1,0 +1,1 @@
+"""What can be typed after `heli`? One module per command; `deploy.cli` holds the table."""

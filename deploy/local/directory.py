@@ -1,0 +1,45 @@
+"""Which agencies does the local directory file name, and which of them get a ready-made key?"""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from deploy.keys import REGION_DIGITS, Claims
+
+SAMPLE = Path(__file__).parents[1] / "sample" / "directory.yaml"
+HARBIN = "230100000000"
+SCHOOL = Claims(kind="reporter", party="school-demo", region=HARBIN, reporter_kind="school")
+
+
+def path() -> Path:
+    """`HELI_DIRECTORY`, else the sample."""
+    return Path(os.environ.get("HELI_DIRECTORY") or SAMPLE)
+
+
+def agencies(file: Path) -> list[dict[str, Any]]:
+    """The entries of the file as they stand there; their `code` is filled in from `agency` where that is the name used."""
+    if not file.exists():
+        raise FileNotFoundError(f"The agency directory {file} is missing. Repair: unset HELI_DIRECTORY, or point it at a file")
+    content = yaml.safe_load(file.read_text())
+    entries = content if isinstance(content, list) else content["agencies"]
+    if isinstance(entries, dict):
+        entries = [{"code": code, **entry} for code, entry in entries.items()]
+    return [{"code": str(entry.get("code") or entry["agency"]), **entry} for entry in entries]
+
+
+def ready_made(entries: Iterable[dict[str, Any]]) -> dict[str, Claims]:
+    """The holders of the bearers in `.heli/env`: a school, a police agency, an operator."""
+    police = [entry for entry in entries if entry["department"] == "police"]
+    found = {"HELI_SCHOOL": SCHOOL, "HELI_OPERATOR": Claims(kind="operator", party="operator", role="operator", region=HARBIN)}
+    if police:
+        lowest = max(police, key=lambda entry: len(str(_digits(entry["region"])).rstrip("0")))
+        found["HELI_POLICE"] = Claims(kind="agency", party=lowest["code"], department="police", region=_digits(lowest["region"]))
+    return found
+
+
+def _digits(region: object) -> str:
+    """A token's region is a plain code: without the mark of its maker, filled up to 12 digits."""
+    return str(region).removeprefix("nbs:").ljust(REGION_DIGITS, "0")

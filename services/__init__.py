@@ -1,0 +1,1 @@
+"""Which processes carry a report? Four services that meet only through events."""

@@ -1,0 +1,34 @@
+"""What does guardianship listen to? One event, one message."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from faststream import Context
+from faststream.kafka import KafkaRouter
+from faststream.kafka.annotations import KafkaMessage
+
+from services.guardianship.handlers import CloseCase
+from shared.broker import Listener, Read, Route, subscriber
+from shared.contracts import referral
+from shared.messages import Message
+from shared.room import Room
+
+router = KafkaRouter()
+
+
+@subscriber(router, "guardianship", referral.TOPIC)
+async def on_referral(message: KafkaMessage, listener: Annotated[Any, Context("referral")]) -> None:
+    await listener(await message.decode())
+
+
+def referral_listener(children: Room) -> Listener:
+    routes = (Route(referral.CaseOpened, children, case_opened), Route(referral.CaseClosed, children, case_closed))
+    return Listener("guardianship", referral.TOPIC, routes, children)
+
+
+def case_opened(event: referral.CaseOpened, _: Read) -> Sequence[Message]:
+    return [Message(body=event, aggregate=event.child)]
+
+
+def case_closed(event: referral.CaseClosed, _: Read) -> Sequence[Message]:
+    return [Message(body=CloseCase(event.case), aggregate=event.child)]

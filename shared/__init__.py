@@ -1,0 +1,1 @@
+"""What do all services share? Plumbing and published contracts; nothing here knows a service."""

@@ -1,0 +1,214 @@
+"""How are records read from Kafka without losing one? Tolerantly, in batches, committed after the transaction."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import msgspec
+from aiokafka import ConsumerRecord
+from faststream import AckPolicy
+from faststream.kafka import KafkaBroker, KafkaRouter
+
+from shared import logs
+from shared.contracts import envelope
+from shared.contracts.envelope import Event, Incoming
+from shared.errors import Problem
+from shared.messages import Message, Outgoing, Record
+from shared.parking import Parked
+from shared.room import NOBODY, TRANSIENT, Room, Settle
+
+BATCH: dict[str, Any] = {
+    "batch": True,
+    "max_records": 500,
+    "batch_timeout_ms": 10,  # FastStream's loop sleeps this long once more after an empty poll
+    "ack_policy": AckPolicy.NACK_ON_ERROR,  # the net below: our handlers wait out what is transient and raise nothing
+    "no_reply": True,  # a stranger's `reply_to` header would make FastStream publish for him
+    "auto_offset_reset": "earliest",
+    "session_timeout_ms": 10000,
+    "metadata_max_age_ms": 10000,
+}
+"""What every subscriber states. A guard walks the subscribers and fails on one that does not."""
+
+
+class Unreadable(msgspec.Struct, frozen=True):
+    """A record that is no event: its bytes, and a slug that says why."""
+
+    record: Record
+    reason: str
+
+
+class Read(msgspec.Struct, frozen=True):
+    """A record that is an event."""
+
+    record: Record
+    incoming: Incoming
+
+
+Batch = Sequence[Read | Unreadable]
+
+
+def build(bootstrap: str) -> KafkaBroker:
+    """A broker that only consumes: events leave through the outbox. No log of records, no topic made by accident."""
+    return KafkaBroker(
+        bootstrap, logger=None, apply_types=True, allow_auto_create_topics=False, parser=_parse, decoder=_decode, graceful_timeout=20
+    )
+
+
+def record_of(raw: ConsumerRecord[Any, Any]) -> Record:
+    time = datetime.fromtimestamp(raw.timestamp / 1000, UTC)
+    return Record(raw.topic, raw.partition, raw.offset, raw.key, raw.value, tuple(raw.headers), time)
+
+
+async def _parse(batch: tuple[ConsumerRecord[Any, Any], ...], original: Callable[[Any], Awaitable[Any]]) -> Any:
+    """FastStream's parser gives up on one null or non-UTF-8 header, skips the whole batch and commits past it: it sees none."""
+    bare = tuple(ConsumerRecord(**{**_fields(raw), "headers": (), "value": b""}) for raw in batch)
+    message = await original(bare)
+    message.raw_message = batch
+    return message
+
+
+def _fields(raw: Any) -> dict[str, Any]:
+    return {name: getattr(raw, name) for name in raw.__dataclass_fields__}
+
+
+async def _decode(message: Any, _original: Any) -> list[Read | Unreadable]:
+    """Each record by itself: a bad one takes nobody with it."""
+    return [read(record_of(raw)) for raw in message.raw_message]
+
+
+def read(record: Record) -> Read | Unreadable:
+    try:
+        return Read(record, envelope.read(envelope.text_headers(record.headers), record.value))
+    except ValueError as reason:
+        return Unreadable(record, str(reason))
+
+
+Handler = TypeVar("Handler", bound=Callable[..., Any])
+
+
+def subscriber(router: KafkaRouter, service: str, topic: str, *, pattern: bool = False) -> Callable[[Handler], Handler]:
+    """Subscribes a handler to a topic (or a pattern of topics) with everything of `BATCH`, in the group `<service>.<topic>`."""
+    where: dict[str, Any] = {"pattern": topic} if pattern else {}
+    names = () if pattern else (topic,)
+    decorator: Callable[[Handler], Handler] = router.subscriber(*names, group_id=f"{service}.{topic}", **where, **BATCH)
+    return decorator
+
+
+Split = Callable[[Any, Read], Sequence[Message]]
+
+
+class Route(msgspec.Struct, frozen=True):
+    """Which messages an event means. One event that concerns several aggregates is split here."""
+
+    event: type[Event]
+    room: Room
+    split: Split
+
+
+class Listener:
+    """Turns batches of one topic into messages, and hands each room its share in order.
+
+    Types that nobody handles are dropped by their header, before decoding and without an inbox row.
+    """
+
+    def __init__(self, service: str, topic: str, routes: Sequence[Route], rescue: Room) -> None:
+        self.group, self.topic, self.rescue = f"{service}.{topic}", topic, rescue
+        self.routes: Mapping[str, list[Route]] = {}
+        for route in routes:
+            self.routes = {**self.routes, route.event.type_: [*self.routes.get(route.event.type_, []), route]}
+        self._decoders = {route.event: msgspec.json.Decoder(route.event) for route in routes}
+
+    async def __call__(self, batch: Batch) -> None:
+        """Returns when the whole batch is applied, parked or dead-lettered. Waits out what is transient, however long."""
+        pause = 0.05
+        while True:
+            try:
+                return await self.apply(batch)
+            except TRANSIENT as reason:
+                logs.get("consumer").warning("consumer.waits", topic=self.topic, error=type(reason).__name__)
+            except Exception as reason:  # noqa: BLE001 - an error that we do not know is transient: never parked, never skipped
+                logs.get("consumer").error("consumer.stuck", topic=self.topic, error=type(reason).__name__)
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, 5.0)
+
+    async def apply(self, batch: Batch) -> None:
+        shares: dict[int, tuple[Room, list[Message]]] = {}
+        dead: list[Unreadable] = []
+        broken: list[tuple[Room, Parked]] = []
+        for item in batch:
+            if isinstance(item, Unreadable):
+                dead.append(item)
+                continue
+            for route in self.routes.get(item.incoming.type, ()):
+                try:
+                    messages = self._messages(route, item)
+                except (msgspec.ValidationError, ValueError):
+                    broken.append((route.room, _contract(item)))
+                else:
+                    shares.setdefault(id(route.room), (route.room, []))[1].extend(messages)
+        await self._bury(dead)
+        for room, parked in broken:
+            await room.park([parked])
+        for room, messages in shares.values():
+            await room.handle(messages)
+
+    async def release(self, record: Record, consumer: str, message: str, settle: Settle) -> None:
+        """Applies a parked message again, in one transaction with its leaving the parking lot. Raises Problem when it is refused again."""
+        item = read(record)
+        if isinstance(item, Unreadable):
+            raise Problem(422, "unreadable", "The parked record cannot be read as an event.")
+        for route in self.routes.get(item.incoming.type, ()):
+            if route.room.kind.name == consumer:
+                again = [m for m in self._messages(route, item) if message in (m.id, item.incoming.id)]
+                await route.room.handle([msgspec.structs.replace(m, released=True) for m in again], settle)
+
+    def _messages(self, route: Route, item: Read) -> list[Message]:
+        event = self._decoders[route.event].decode(item.incoming.data)
+        return [
+            msgspec.structs.replace(
+                message,
+                id=f"{item.incoming.id}/{message.id}" if message.id else item.incoming.id,
+                source=item.record.topic,
+                actor=message.actor or item.incoming.source,
+                traceparent=item.incoming.traceparent,
+                received=message.received,
+                record=item.record,
+            )
+            for message in route.split(event, item)
+        ]
+
+    async def _bury(self, dead: Sequence[Unreadable]) -> None:
+        """To `<topic>.dlt`, key, value and headers byte-identical, through the outbox like everything."""
+        if dead:
+            for item in dead:
+                r = item.record
+                logs.get("consumer").error("record.unreadable", topic=r.topic, partition=r.partition, offset=r.offset, reason=item.reason)
+            places = {f"{i.record.topic}/{i.record.partition}/{i.record.offset}": dead_letter(i, self.group) for i in dead}
+            await self.rescue.bury(self.group, places)
+
+
+def _contract(item: Read) -> Parked:
+    message = Message(
+        body=None,
+        aggregate=NOBODY,
+        id=item.incoming.id,
+        source=item.record.topic,
+        record=item.record,
+        stream=item.incoming.subject or item.incoming.id,
+    )
+    return Parked(message, "contract", "contract")
+
+
+def dead_letter(item: Unreadable, group: str) -> Outgoing:
+    record = item.record
+    extra = {
+        "x-dlt-topic": record.topic,
+        "x-dlt-partition": str(record.partition),
+        "x-dlt-offset": str(record.offset),
+        "x-dlt-group": group,
+        "x-dlt-disposition": "malformed",
+        "x-dlt-error": item.reason,
+    }
+    headers = (*record.headers, *((name, value.encode()) for name, value in extra.items()))
+    return Outgoing(topic=f"{record.topic}.dlt", key=record.key, value=record.value, headers=headers)

@@ -1,0 +1,123 @@
+"""When does a period end that began at this moment?
+
+Counting follows 民法典 art. 200-204 (`domain.md` a9). Seconds, minutes and hours run from the moment set, through nights and
+holidays. Days and longer are counted in Asia/Shanghai: the day of the event is not counted, the period ends at 24:00 of its
+last day, written as 00:00 of the next, and a last day off moves to the first working day after it.
+"""
+
+import hashlib
+from calendar import monthrange
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, time, timedelta, timezone
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+import msgspec
+import yaml
+
+Unit = Literal["seconds", "minutes", "hours", "days", "working_days", "months"]
+
+# One zone for the country and no daylight saving: a fixed offset does not depend on the machine's zone data.
+SHANGHAI = timezone(timedelta(hours=8), "Asia/Shanghai")
+_SATURDAY = 5
+_DAY = timedelta(days=1)
+_NATIONAL = Path(__file__).parent / "calendars" / "cn.yaml"
+
+
+class Period(msgspec.Struct, frozen=True):
+    """A length of time as a rule states it. `limit` counts units; 0 means at once (days: on the day itself)."""
+
+    limit: Annotated[int, msgspec.Meta(ge=0, le=100_000)]
+    unit: Unit
+
+
+class Due(msgspec.Struct, frozen=True):
+    """The end of a period, in UTC, and what makes it doubtful.
+
+    A warning `calendar-year-unpublished:2027` says that a day of that year was judged as plain Monday to Friday because its
+    holidays are not known yet: compute it again when they are.
+    """
+
+    at: datetime
+    warnings: tuple[str, ...] = ()
+
+
+class _Year(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    holidays: tuple[tuple[date, date], ...]
+    working: tuple[date, ...]
+
+
+class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    years: dict[int, _Year]
+
+
+class Calendar(msgspec.Struct, frozen=True):
+    """Published years, their days off and their made-up working weekend days. `hash` is the SHA-256 (hex) of its source."""
+
+    hash: str
+    years: frozenset[int]
+    off: frozenset[date]
+    working: frozenset[date]
+
+    @classmethod
+    def parse(cls, data: bytes) -> Self:
+        """Read a calendar file (YAML as `calendars/cn.yaml`).
+
+        Raises ValueError when it is not such a file, or a day stands under another year, or is both off and working.
+        """
+        try:
+            years = msgspec.convert(yaml.safe_load(data), _File, strict=False).years
+        except yaml.YAMLError as error:
+            raise ValueError("calendar-unreadable") from error
+        found = cls(hashlib.sha256(data).hexdigest(), frozenset(years), *_days(years))
+        if found.off & found.working:
+            raise ValueError("calendar-day-off-and-working")
+        return found
+
+    @classmethod
+    def national(cls) -> Self:
+        """Read the calendar shipped with the package."""
+        return cls.parse(_NATIONAL.read_bytes())
+
+    def is_working_day(self, day: date) -> bool:
+        """Say whether offices work; plain Monday to Friday in a year that is not published."""
+        return day in self.working or (day.weekday() < _SATURDAY and day not in self.off)
+
+    def due(self, start: datetime, period: Period) -> Due:
+        """Return the end of a period, never before `start`. Raises ValueError for a start without zone."""
+        if start.tzinfo is None:
+            raise ValueError("a period starts at a moment, which needs a zone")
+        if period.unit in ("seconds", "minutes", "hours"):
+            return Due(start.astimezone(UTC) + timedelta(**{period.unit: period.limit}))
+        event = start.astimezone(SHANGHAI).date()
+        if period.unit == "working_days":
+            return self._end(event + _DAY, period.limit) if period.limit else self._end(event, 1)
+        return self._end(event + period.limit * _DAY if period.unit == "days" else _months_later(event, period.limit), 1)
+
+    def _end(self, day: date, count: int) -> Due:
+        """Return 24:00 of working day number `count`, where `day` itself can be number 1."""
+        judged = {day.year}
+        while (count := count - self.is_working_day(day)) > 0:
+            day += _DAY
+            judged.add(day.year)
+        at = datetime.combine(day + _DAY, time(), SHANGHAI).astimezone(UTC)
+        return Due(at, tuple(f"calendar-year-unpublished:{year}" for year in sorted(judged - self.years)))
+
+
+def _months_later(day: date, months: int) -> date:
+    """Return the same day of the month, or that month's last day where it is shorter (art. 202)."""
+    years, month = divmod(day.month - 1 + months, 12)
+    year = day.year + years
+    return date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))
+
+
+def _days(years: Mapping[int, _Year]) -> tuple[frozenset[date], frozenset[date]]:
+    off: set[date] = set()
+    working: set[date] = set()
+    for number, year in years.items():
+        spans = [*year.holidays, *((day, day) for day in year.working)]
+        if any(first > last or {first.year, last.year} != {number} for first, last in spans):
+            raise ValueError(f"calendar-day-outside-year:{number}")
+        off.update(first + place * _DAY for first, last in year.holidays for place in range((last - first).days + 1))
+        working.update(year.working)
+    return frozenset(off), frozenset(working)

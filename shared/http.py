@@ -1,0 +1,181 @@
+"""How does a service speak HTTP? One app factory: problems instead of stack traces, a body limit, one span per request, no echo of values."""
+
+import asyncio
+import hashlib
+from typing import Any
+
+import msgspec
+from fastapi import APIRouter, FastAPI, Request
+from fastapi import Response as HttpResponse
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Message as AsgiMessage
+
+from shared import logs, telemetry
+from shared.database import AGAIN, AWAY
+from shared.errors import Fault, Problem, Unavailable
+from shared.identity import Keys
+from shared.messages import PROBLEM_TYPE, Message, Response
+from shared.room import Room
+from shared.settings import Settings
+
+BODY_LIMIT = 256 * 1024
+"""Bytes of one request body; at the limit accepted, one more is 413."""
+KEY_LIMIT = 128
+EMERGENCY = "/intake/report"
+"""On these paths a refusal for want of a database also says whom to call."""
+
+
+def create(settings: Settings, routers: list[APIRouter], *, title: str) -> FastAPI:
+    """An app whose OpenAPI document is served, but no page that loads anything from elsewhere."""
+    prefix = f"/{settings.service}"
+    app = FastAPI(title=title, version="1", openapi_url=f"{prefix}/openapi.json", docs_url=None, redoc_url=None)
+    app.state.settings, app.state.keys = settings, Keys(settings.jwks)
+    for router in routers:
+        app.include_router(router, prefix=prefix)
+    app.add_exception_handler(Problem, _problem)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    for kind in (*AWAY, *AGAIN):
+        app.add_exception_handler(kind, _away)
+    app.add_exception_handler(Exception, _unknown)
+    app.add_middleware(Edge)
+    return app
+
+
+class Edge:
+    """Counts the body, opens the request's span, and keeps both away from the routes."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        headers = dict(scope["headers"])
+        declared = headers.get(b"content-length", b"0")
+        if declared.isdigit() and int(declared) > BODY_LIMIT:
+            await _answer(_too_large())(scope, receive, send)
+            return
+        parent = headers.get(b"traceparent", b"").decode("ascii", "replace")
+        span = telemetry.begin(f"{scope['method']} {scope['path'].split('/')[1]}", "server", parent=parent)
+        scope.setdefault("state", {})["traceparent"] = telemetry.traceparent_of(span)
+        taken = 0
+
+        async def counted() -> AsgiMessage:
+            nonlocal taken
+            message = await receive()
+            taken += len(message.get("body", b""))
+            if taken > BODY_LIMIT:  # FastAPI turns what is raised here into its own 400: `_http` knows it by the mark
+                scope["state"]["too_large"] = True
+                raise _too_large()
+            return message
+
+        async def noted(message: AsgiMessage) -> None:
+            if message["type"] == "http.response.start":
+                route = getattr(scope.get("route"), "path", None)  # the template: a path may hold a code or a link
+                span.update_name(f"{scope['method']} {route or 'unknown'}")
+                span.set_attributes({"http.route": route or "", "http.response.status_code": message["status"]})
+                if message["status"] >= 500:  # noqa: PLR2004 - server errors begin here
+                    telemetry.fail(span, str(message["status"]))
+            await send(message)
+
+        try:
+            await self.app(scope, counted, noted)
+        except Exception as reason:  # noqa: BLE001 - answered by `_unknown`; raised again it would be printed with its values
+            telemetry.fail(span, type(reason).__name__)
+        finally:
+            span.end()
+
+
+def _answer(problem: Problem) -> HttpResponse:
+    return HttpResponse(problem.body(), problem.status, problem.headers, PROBLEM_TYPE)
+
+
+async def _problem(_: Request, problem: Any) -> HttpResponse:
+    return _answer(problem)
+
+
+async def _invalid(_: Request, error: Any) -> HttpResponse:
+    return _answer(invalid(error))
+
+
+def _too_large() -> Problem:
+    return Problem(413, "body-too-large", f"The body may have {BODY_LIMIT} bytes.")
+
+
+async def _http(request: Request, error: Any) -> HttpResponse:
+    if getattr(request.state, "too_large", False):
+        return _answer(_too_large())
+    slug = {404: "not-found", 405: "method-not-allowed"}.get(error.status_code, "refused")
+    return _answer(Problem(error.status_code, slug, "There is no such route or method here; the OpenAPI document lists them."))
+
+
+async def _away(request: Request, _: Exception) -> HttpResponse:
+    return _answer(Unavailable(emergency=request.url.path.startswith(EMERGENCY)))
+
+
+async def _unknown(request: Request, error: Exception) -> HttpResponse:
+    logs.get("http").error("request.failed", route=getattr(request.scope.get("route"), "path", ""), error=type(error).__name__)
+    return _answer(
+        Problem(500, "internal", "Something of ours is wrong. Nothing was stored; operations can see it. Send the request again later.")
+    )
+
+
+def invalid(error: RequestValidationError | ValidationError) -> Problem:
+    """Field and rule of every fault, never a value: pydantic's own text quotes the input."""
+    faults = []
+    for item in error.errors():
+        place = [str(part) for part in item["loc"] if part not in ("body", "query", "path", "header")]
+        rule = item["type"] if item["type"] != "value_error" else str(item["ctx"]["error"])
+        faults.append(Fault("/" + "/".join(place), rule, RULES.get(rule, "See the OpenAPI document for the form of this field.")))
+    return Problem(422, "invalid", "Some fields break a rule. Nothing was stored.", faults=tuple(faults))
+
+
+RULES: dict[str, str] = {
+    "missing": "This field is needed.",
+    "extra_forbidden": "This field is not known here.",
+    "json_invalid": "The body is not JSON.",
+    "nul": "Text may not contain the character U+0000 or lone surrogates.",
+}
+"""What a person reads beside a rule; a service adds its own."""
+
+
+def message_of(request: Request) -> str | None:
+    """The trace in which this request's work goes on."""
+    return getattr(request.state, "traceparent", None)
+
+
+async def keyed(request: Request, message: Message, *, required: bool = True) -> Message:
+    """Gives a message the Idempotency-Key of its request, and the hash of method, path and body that it stands for."""
+    key = request.headers.get("idempotency-key", "")
+    if not key and required:
+        raise Problem(
+            400, "idempotency-key-missing", "Send an Idempotency-Key header, new for each new request, the same when you repeat one."
+        )
+    if not key:
+        return message
+    if len(key) > KEY_LIMIT or not key.isascii() or not key.isprintable():
+        raise Problem(400, "idempotency-key-malformed", f"An Idempotency-Key has 1 to {KEY_LIMIT} printable ASCII characters.")
+    body = await request.body()
+    digest = hashlib.sha256(b"\n".join((request.method.encode(), request.url.path.encode(), body))).digest()
+    return msgspec.structs.replace(message, id=key, digest=digest)
+
+
+async def enter(room: Room, message: Message, *, emergency: bool = False) -> Response:
+    """Hands one message to the room. A lost connection is tried again: the key, or the leg's state, makes that harmless."""
+    for attempt in range(3):
+        try:
+            return (await room.handle([message]))[0]
+        except AWAY:
+            await asyncio.sleep(0.2 * 2**attempt)
+        except Unavailable:
+            break
+    raise Unavailable(emergency=emergency)
+
+
+def reply(response: Response) -> HttpResponse:
+    return HttpResponse(response.body, response.status, media_type=response.content_type)

@@ -1,0 +1,83 @@
+"""Has this message had its effect already, and what was answered then?"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Column, DateTime, Index, func
+from sqlmodel import Field, SQLModel
+
+from shared.database import PLUMBING
+from shared.errors import Problem
+from shared.messages import Message, Response
+
+
+class InboxRow(SQLModel, table=True):
+    """One message that had its effect. The source is a topic, a calling unit or a link, never a header that a stranger can set."""
+
+    __tablename__ = "inbox"
+    metadata = PLUMBING
+    consumer: str = Field(primary_key=True)
+    source: str = Field(primary_key=True)
+    id: str = Field(primary_key=True)
+    digest: bytes | None = None
+    status: int | None = None
+    response: bytes | None = None
+    content_type: str | None = None
+    at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False, server_default=func.now()))
+    __table_args__ = (Index("inbox_at", "at"),)
+
+
+FIRST = (
+    "insert into inbox (consumer, source, id, digest) select $1, * from unnest($2::text[], $3::text[], $4::bytea[])"
+    " on conflict do nothing returning source, id"
+)
+ANSWERED = (
+    "select source, id, digest, status, response, content_type from inbox join unnest($2::text[], $3::text[]) as wanted(source, id)"
+    " using (source, id) where consumer = $1"
+)
+ANSWER = (
+    "update inbox set status = given.status, response = given.response, content_type = given.content_type"
+    " from unnest($2::text[], $3::text[], $4::int[], $5::bytea[], $6::text[]) as given(source, id, status, response, content_type)"
+    " where consumer = $1 and inbox.source = given.source and inbox.id = given.id"
+)
+REUSED = Problem(422, "idempotency-key-reused", "This Idempotency-Key was used for another request. Use a new key for a new request.")
+
+
+async def first_time(db: Any, consumer: str, messages: Sequence[Message]) -> tuple[list[Message], dict[tuple[str, str], Response]]:
+    """The messages that are new, in their order, and for the others what was answered then.
+
+    A message without an id is always new: it is a move that is harmless the second time. So is one released from parking.
+    The ids go in sorted, or two consumers that share events deadlock here. An id that another
+    transaction is just writing makes this wait: that wait is the exactly-once.
+    """
+    keyed = {(m.source, m.id): m for m in reversed(messages) if m.id is not None and not m.released}
+    if not keyed:
+        return list(messages), {}
+    wanted = sorted(keyed)
+    rows = await db.fetch(FIRST, consumer, [s for s, _ in wanted], [i for _, i in wanted], [keyed[key].digest for key in wanted])
+    new = {(row["source"], row["id"]) for row in rows}
+    fresh = [m for m in messages if m.id is None or m.released or ((m.source, m.id) in new and keyed[m.source, m.id] is m)]
+    asked = [key for key in wanted if key not in new and keyed[key].digest is not None]
+    old: dict[tuple[str, str], Response] = {}
+    if asked:
+        for row in await db.fetch(ANSWERED, consumer, [s for s, _ in asked], [i for _, i in asked]):
+            key = (row["source"], row["id"])
+            same = row["digest"] == keyed[key].digest
+            old[key] = Response(row["status"], row["response"], row["content_type"]) if same else Response.of(REUSED)
+    return fresh, old
+
+
+async def answer(db: Any, consumer: str, answers: Sequence[tuple[Message, Response]]) -> None:
+    """Keeps the response beside the key, so that the same key gets the same bytes, also after a lost COMMIT."""
+    kept = [(m, r) for m, r in answers if m.id is not None and m.digest is not None]
+    if kept:
+        await db.execute(
+            ANSWER,
+            consumer,
+            [m.source for m, _ in kept],
+            [m.id for m, _ in kept],
+            [r.status for _, r in kept],
+            [r.body for _, r in kept],
+            [r.content_type for _, r in kept],
+        )

@@ -1,0 +1,59 @@
+"""How does a service hear from its own relay that the broker has acknowledged? From a table, in the room's own transaction."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from shared import logs
+from shared.messages import Message, Record
+from shared.room import TRANSIENT, Room, Settle
+
+TAKE = "select seq, body from mailbox order by seq limit 500"
+TAKEN = "delete from mailbox where seq = any($1::bigint[])"
+TOPIC = "mailbox"
+
+
+class Mailbox:
+    """Hands the rows of `mailbox` to one room; a row goes in the transaction in which its message takes effect."""
+
+    def __init__(self, room: Room, read: Callable[[bytes], Message]) -> None:
+        self.room, self.read = room, read
+
+    async def run(self) -> None:
+        while True:
+            self.room.bells.mailbox.clear()
+            try:
+                taken = await self.take()
+            except TRANSIENT as reason:
+                logs.get("mailbox").warning("mailbox.waits", error=type(reason).__name__)
+                taken = 0
+                await asyncio.sleep(0.5)
+            if not taken:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self.room.bells.mailbox.wait(), 0.2)
+
+    async def take(self) -> int:
+        rows = await self.room.pool.fetch(TAKE)
+        if rows:
+            numbers = {str(row["seq"]): row["seq"] for row in rows}
+            await self.room.handle([self._message(row["seq"], row["body"]) for row in rows], _taken(numbers))
+        return len(rows)
+
+    async def release(self, record: Record, _consumer: str, _message: str, settle: Settle) -> None:
+        message = self._message(record.offset, record.value or b"")
+        await self.room.handle([msgspec.structs.replace(message, released=True)], settle)
+
+    def _message(self, seq: int, body: bytes) -> Message:
+        record = Record(TOPIC, 0, seq, None, body, (), datetime.now(UTC))
+        return msgspec.structs.replace(self.read(body), id=str(seq), source=TOPIC, record=record)
+
+
+def _taken(numbers: dict[str, int]) -> Settle:
+    async def settle(db: Any, messages: Sequence[Message]) -> None:
+        await db.execute(TAKEN, [numbers[m.id or ""] for m in messages])
+
+    return settle

@@ -1,0 +1,92 @@
+"""What does every service tell an operator? Whether it is ready, the journal of a report, and what is parked."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+import msgspec
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi import Response as HttpResponse
+
+from shared import parking, telemetry
+from shared.database import AWAY
+from shared.errors import NotFound, Problem
+from shared.http import reply
+from shared.identity import Allow, Caller
+from shared.messages import Response
+from shared.room import Settle
+
+Operator = Annotated[Caller, Depends(Allow("operator"))]
+JOURNAL = "select id, type, subject, actor, traceparent, at, data from journal where report = $1 order by seq limit 2000"
+RELEASED = "delete from parked where seq = any($1::bigint[])"
+
+router = APIRouter(tags=["operations"])
+
+
+@router.get("/live", dependencies=[Depends(Allow())])
+async def live() -> dict[str, str]:
+    """The event loop turns."""
+    return {"live": "yes"}
+
+
+@router.get("/ready", dependencies=[Depends(Allow())])
+async def ready(request: Request) -> HttpResponse:
+    """200 when the database answers and every door of this process has started once; else 503 and which part does not."""
+    parts = dict(request.app.state.parts)
+    try:
+        parts["database"] = "up" if await request.app.state.pool.fetchval("select true") else "away"
+    except AWAY:
+        parts["database"] = "away"
+    status = 200 if all(state == "up" for state in parts.values()) else 503
+    return reply(Response.json(status, {"parts": parts}))
+
+
+@router.get("/operator/journal/{report}")
+async def journal(report: UUID, request: Request, _: Operator) -> HttpResponse:
+    """What this service has recorded of one report, in order; `trace` is null where the act was not sampled."""
+    rows = await request.app.state.pool.fetch(JOURNAL, report)
+    return reply(Response.json(200, {"entries": [_entry(row) for row in rows]}))
+
+
+def _entry(row: Any) -> dict[str, Any]:
+    traceparent = row["traceparent"]
+    return {
+        "id": row["id"],
+        "type": row["type"],
+        "subject": row["subject"],
+        "actor": row["actor"],
+        "at": row["at"],
+        "trace": telemetry.trace_id(traceparent) if telemetry.sampled(traceparent) else None,
+        "data": msgspec.Raw(row["data"]),
+    }
+
+
+@router.get("/operator/parked")
+async def parked(request: Request, _: Operator, limit: Annotated[int, Query(ge=1, le=500)] = 100) -> HttpResponse:
+    """What waits, oldest first: stream, reason class and error slug, never the content."""
+    rows = await request.app.state.pool.fetch(parking.LIST, limit)
+    return reply(Response.json(200, {"parked": [dict(row) for row in rows]}))
+
+
+@router.post("/operator/parked/{stream}/release")
+async def release(stream: str, request: Request, _: Operator) -> HttpResponse:
+    """Applies what is parked of one stream, in order, past the inbox. It stops at the first that is refused again: that one and the rest stay parked, in order."""
+    rows = await request.app.state.pool.fetch(parking.STREAM, stream)
+    if not rows:
+        raise NotFound
+    released, stopped = 0, None
+    for row in rows:
+        record = parking.record_of(row)
+        try:
+            await request.app.state.listeners[record.topic].release(record, row["consumer"], row["message"], _forget(row["seq"]))
+        except Problem as refusal:
+            stopped = refusal.slug
+            break
+        released += 1
+    return reply(Response.json(200, {"released": released, "parked": len(rows) - released, "stopped_by": stopped}))
+
+
+def _forget(seq: int) -> Settle:
+    async def settle(db: Any, _: Any) -> None:
+        await db.execute(RELEASED, [seq])
+
+    return settle

@@ -1,0 +1,165 @@
+"""How does an event leave? It is written into a table in the transaction that caused it; the relay sends it from there."""
+
+import zlib
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import BigInteger, Column, DateTime, Identity, Index, SmallInteger, func
+from sqlmodel import Field, SQLModel
+
+from shared.contracts import envelope
+from shared.contracts.envelope import Event
+from shared.database import PLUMBING, Upsert
+from shared.identifiers import uuid7
+from shared.messages import Outgoing
+
+SHARDS = 16
+"""Fixed in data: the rows of the table `lease`. A key always falls into the same shard."""
+
+
+class OutboxRow(SQLModel, table=True):
+    """The final bytes of one record, sent in order of `seq` within its shard and deleted when acknowledged."""
+
+    __tablename__ = "outbox"
+    metadata = PLUMBING
+    seq: int | None = Field(default=None, sa_column=Column(BigInteger, Identity(), primary_key=True))
+    shard: int = Field(sa_type=SmallInteger)
+    topic: str
+    key: bytes | None = None
+    value: bytes | None = None
+    headers: bytes
+    on_ack: bytes | None = None
+    at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+    __table_args__ = (Index("outbox_shard", "shard", "seq"),)
+
+
+class Lease(SQLModel, table=True):
+    """Who sends a shard, by database time. Not an advisory lock: a stopped process keeps its session."""
+
+    __tablename__ = "lease"
+    metadata = PLUMBING
+    shard: int = Field(sa_column=Column(SmallInteger, primary_key=True, autoincrement=False))
+    owner: str = ""
+    fence: int = Field(default=0, sa_type=BigInteger)
+    until: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False, server_default=func.now()))
+
+
+class MailboxRow(SQLModel, table=True):
+    """A message of our own service, put here by the relay when the broker acknowledged."""
+
+    __tablename__ = "mailbox"
+    metadata = PLUMBING
+    seq: int | None = Field(default=None, sa_column=Column(BigInteger, Identity(), primary_key=True))
+    body: bytes
+
+
+class JournalRow(SQLModel, table=True):
+    """Every saved event, for journeys, statistics and checkers. Never loaded by a room."""
+
+    __tablename__ = "journal"
+    metadata = PLUMBING
+    seq: int | None = Field(default=None, sa_column=Column(BigInteger, Identity(), primary_key=True))
+    id: UUID
+    type: str
+    subject: str
+    report: UUID | None = Field(default=None, index=True)
+    actor: str
+    traceparent: str
+    at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+    data: bytes
+
+
+class Feed(SQLModel, table=True):
+    """The last number drawn for an agency's own topic: gap-free, because it is drawn in the transaction that writes the entry."""
+
+    __tablename__ = "feed"
+    metadata = PLUMBING
+    code: str = Field(primary_key=True)
+    last: int = Field(sa_type=BigInteger)
+
+
+class Stamped(msgspec.Struct, frozen=True):
+    """An event with what `save` gives it: id, actor, trace."""
+
+    event: Event | Outgoing
+    id: UUID
+    actor: str
+    traceparent: str
+    at: datetime
+
+
+class _Out(msgspec.Struct):
+    shard: int
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: bytes
+    on_ack: bytes | None
+    at: datetime
+
+
+class _Journal(msgspec.Struct):
+    id: UUID
+    type: str
+    subject: str
+    report: UUID | None
+    actor: str
+    traceparent: str
+    at: datetime
+    data: bytes
+
+
+_write_outbox, _write_journal = Upsert(OutboxRow), Upsert(JournalRow)
+DRAW = (
+    "insert into feed as f (code, last) select * from unnest($1::text[], $2::bigint[])"
+    " on conflict (code) do update set last = f.last + excluded.last returning code, last"
+)
+
+
+def shard_of(key: bytes | None) -> int:
+    return zlib.crc32(key or b"") % SHARDS
+
+
+def stamp(event: Event | Outgoing, *, actor: str, traceparent: str, at: datetime) -> Stamped:
+    wanted = event.id if isinstance(event, Outgoing) else None
+    return Stamped(event, wanted or uuid7(), actor, traceparent, at)
+
+
+async def save(db: Any, events: Sequence[Stamped]) -> None:
+    """Saving is publishing. Feed numbers are drawn last, in sorted order: that row is the one everybody wants."""
+    numbers = await _draw(db, events)
+    await _write_outbox(db, [_row(stamped, numbers) for stamped in events])
+    await _write_journal(db, [_entry(stamped, stamped.event) for stamped in events if isinstance(stamped.event, Event)])
+
+
+async def _draw(db: Any, events: Sequence[Stamped]) -> dict[str, int]:
+    wanted = Counter(s.event.feed for s in events if isinstance(s.event, Outgoing) and s.event.feed)
+    if not wanted:
+        return {}
+    codes = sorted(wanted)
+    rows = await db.fetch(DRAW, codes, [wanted[code] for code in codes])
+    return {row["code"]: row["last"] - wanted[row["code"]] for row in rows}
+
+
+def _row(stamped: Stamped, numbers: dict[str, int]) -> _Out:
+    event = stamped.event
+    if isinstance(event, Event):
+        key: bytes | None = event.key.encode()
+        headers: Sequence[tuple[str, bytes | None]] = envelope.headers_of(
+            event, id=stamped.id, at=stamped.at, traceparent=stamped.traceparent
+        )
+        return _Out(shard_of(key), event.topic, key, envelope.encode(event), msgspec.msgpack.encode(headers), None, stamped.at)
+    headers = event.headers
+    if event.feed:
+        numbers[event.feed] += 1
+        headers = (*headers, ("ce_sequence", b"%020d" % numbers[event.feed]), ("traceparent", stamped.traceparent.encode()))
+    return _Out(shard_of(event.key), event.topic, event.key, event.value, msgspec.msgpack.encode(headers), event.on_ack, stamped.at)
+
+
+def _entry(stamped: Stamped, event: Event) -> _Journal:
+    report = getattr(event, "report", None)
+    return _Journal(stamped.id, event.type_, event.subject, report, stamped.actor, stamped.traceparent, stamped.at, envelope.encode(event))

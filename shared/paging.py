@@ -1,0 +1,26 @@
+"""How is a long list read in pages? By an opaque cursor over (time, id): nothing is skipped or shown twice while rows are added."""
+
+import base64
+from datetime import datetime
+from uuid import UUID
+
+from shared.errors import Fault, Problem
+
+MOST = 200
+"""Rows of one page; the default is 50."""
+
+
+def cursor(at: datetime, key: UUID) -> str:
+    return base64.urlsafe_b64encode(f"{at.isoformat()}|{key}".encode()).decode()
+
+
+def position(text: str | None) -> tuple[datetime, UUID] | None:
+    """The place after which a page begins. Raises Problem 422 for a cursor that we did not give out."""
+    if not text:
+        return None
+    try:
+        at, _, key = base64.urlsafe_b64decode(text).decode().partition("|")
+        return datetime.fromisoformat(at), UUID(key)
+    except ValueError as reason:
+        fault = Fault("/after", "cursor", "Use the `next` of the page before, unchanged.")
+        raise Problem(422, "invalid", "The cursor is not one of ours.", faults=(fault,)) from reason

@@ -1,0 +1,82 @@
+"""What happens to a message of our own services that cannot be applied? It waits, and what is of the same stream waits behind it, in order."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from sqlalchemy import BigInteger, Column, DateTime, Identity, Index, func
+from sqlmodel import Field, SQLModel
+
+from shared.database import PLUMBING
+from shared.messages import Message, Record
+
+
+class ParkedRow(SQLModel, table=True):
+    """A record that waits. `reason` is a class: contract, rule, constraint, behind."""
+
+    __tablename__ = "parked"
+    metadata = PLUMBING
+    seq: int | None = Field(default=None, sa_column=Column(BigInteger, Identity(), primary_key=True))
+    consumer: str
+    topic: str
+    stream: str
+    message: str
+    reason: str
+    error: str
+    record: bytes
+    at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False, server_default=func.now()))
+    __table_args__ = (Index("parked_stream", "consumer", "stream", "seq"),)
+
+
+class Parked(msgspec.Struct, frozen=True):
+    """A message that is to be parked, and why."""
+
+    message: Message
+    reason: str
+    error: str
+
+
+PARK = (
+    "insert into parked (consumer, topic, stream, message, reason, error, record)"
+    " select $1, * from unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bytea[])"
+)
+BLOCKED = "select distinct stream from parked where consumer = $1 and stream = any($2::text[])"
+LIST = "select seq, consumer, topic, stream, message, reason, error, at from parked order by seq limit $1"
+STREAM = "select seq, consumer, topic, message, record from parked where stream = $1 order by seq limit 500"
+_record = msgspec.msgpack.Decoder(Record)
+
+
+def record_of(row: Any) -> Record:
+    return _record.decode(row["record"])
+
+
+def stream_of(message: Message) -> str:
+    return message.stream or str(message.aggregate)
+
+
+async def behind(db: Any, consumer: str, messages: Sequence[Message]) -> tuple[list[Message], list[Parked]]:
+    """Splits into what may go on and what must wait behind a parked one. HTTP and time ignore parking: they carry no record."""
+    streams = sorted({stream_of(m) for m in messages if m.record is not None and not m.released})
+    if not streams:
+        return list(messages), []
+    blocked = {row["stream"] for row in await db.fetch(BLOCKED, consumer, streams)}
+    if not blocked:
+        return list(messages), []
+    waits = [m for m in messages if m.record is not None and not m.released and stream_of(m) in blocked]
+    return [m for m in messages if m not in waits], [Parked(m, "behind", "behind") for m in waits]
+
+
+async def park(db: Any, consumer: str, parked: Sequence[Parked]) -> None:
+    rows = [(p, p.message.record) for p in parked if p.message.record is not None]
+    if rows:
+        await db.execute(
+            PARK,
+            consumer,
+            [record.topic for _, record in rows],
+            [stream_of(p.message) for p, _ in rows],
+            [p.message.id or "" for p, _ in rows],
+            [p.reason for p, _ in rows],
+            [p.error for p, _ in rows],
+            [msgspec.msgpack.encode(record) for _, record in rows],
+        )

@@ -1,0 +1,169 @@
+"""How do events reach Kafka in order, once acknowledged by it, whoever dies in between?"""
+
+import asyncio
+import contextlib
+import time
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+import msgspec
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from shared import logs, telemetry
+from shared.database import AGAIN, AWAY, LOCKED
+
+LEASE_SECONDS = 5.0
+BATCH = 500
+CLAIM = (
+    "update lease set owner = $1, until = clock_timestamp() + make_interval(secs => $2),"
+    " fence = fence + case when owner = $1 then 0 else 1 end where shard in (select shard from lease"
+    " where owner = $1 or until < clock_timestamp() order by shard for update skip locked) returning shard"
+)
+NEXT = (
+    "select seq, topic, key, value, headers from outbox where shard = any($1::smallint[]) and topic <> all($2::text[])"
+    " order by seq limit $3"
+)
+GONE = (
+    "with gone as (delete from outbox using lease where outbox.seq = any($1::bigint[]) and lease.shard = outbox.shard"
+    " and lease.owner = $2 returning outbox.seq, outbox.on_ack), boxed as (insert into mailbox (body)"
+    " select on_ack from gone where on_ack is not null order by seq returning 1) select (select count(*) from gone), (select count(*) from boxed)"
+)
+_headers = msgspec.msgpack.Decoder(list[tuple[str, bytes | None]])
+
+
+class Relay:
+    """Sends the outbox of one database. Several may run: each shard has one owner, by a lease row with a fence number.
+
+    A record whose topic is absent or refuses it holds back its own key only. A broken producer is
+    thrown away and a new one built; what it had not acknowledged is still in the table.
+    """
+
+    def __init__(self, pool: asyncpg.Pool, bootstrap: str, bell: asyncio.Event, mailbox: asyncio.Event) -> None:
+        self.pool, self.bootstrap, self.bell, self.mailbox = pool, bootstrap, bell, mailbox
+        self.owner = uuid4().hex
+        self.healthy = False
+        self._producer: AIOKafkaProducer | None = None
+        self._shards: list[int] = []
+        self._claimed = self._listed = float("-inf")
+        self._topics: set[str] = set()
+        self._absent: set[str] = set()
+
+    async def run(self) -> None:
+        log = logs.get("relay")
+        try:
+            while True:
+                self.bell.clear()
+                try:
+                    sent = await self._pass()
+                    self.healthy = True
+                except (*AWAY, *AGAIN, *LOCKED, KafkaError) as reason:
+                    self.healthy = False
+                    log.warning("relay.waits", error=type(reason).__name__)
+                    await self._drop_producer()
+                    await asyncio.sleep(0.5)
+                    continue
+                if sent < BATCH:
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(self.bell.wait(), 0.1)
+        finally:
+            await self._drop_producer()
+            with contextlib.suppress(Exception):
+                await self.pool.execute("update lease set until = clock_timestamp() where owner = $1", self.owner)
+
+    async def _pass(self) -> int:
+        await self._claim()
+        if not self._shards:
+            return 0
+        rows = await self.pool.fetch(NEXT, self._shards, sorted(self._absent), BATCH)
+        if not rows and not self._absent:
+            return 0
+        producer = await self._ready_producer()
+        await self._list_topics(producer)
+        if not rows:
+            return 0
+        acked = await self._send(producer, rows)
+        if acked:
+            counts = await self.pool.fetchrow(GONE, acked, self.owner)
+            if counts is not None and counts[1]:
+                self.mailbox.set()
+        return len(acked)
+
+    async def _claim(self) -> None:
+        """Takes and renews leases. The start of the request counts, so that our idea of the end is never later than the database's."""
+        began = time.monotonic()
+        if began - self._claimed > 1.0:
+            rows = await self.pool.fetch(CLAIM, self.owner, LEASE_SECONDS)
+            self._shards, self._claimed = [row["shard"] for row in rows], began
+
+    async def _send(self, producer: AIOKafkaProducer, rows: list[Any]) -> list[int]:
+        """One coroutine hands over in order; returns the rows acknowledged with every earlier row of their key."""
+        held: set[bytes | None] = set()
+        pending: list[tuple[Any, asyncio.Future[Any]]] = []
+        with telemetry.relayed(rows, _headers):
+            for row in rows:
+                if row["key"] in held or time.monotonic() - self._claimed > LEASE_SECONDS - 1:
+                    continue
+                if row["topic"] not in self._topics:
+                    self._absent.add(row["topic"])
+                    held.add(row["key"])
+                    logs.get("relay").error("relay.topic_absent", topic=row["topic"])
+                    continue
+                try:
+                    send = producer.send(row["topic"], row["value"], key=row["key"], headers=_headers.decode(row["headers"]))
+                    pending.append((row, await asyncio.wait_for(send, 10)))
+                except KafkaError as reason:
+                    held.add(row["key"])
+                    logs.get("relay").error("relay.refused", topic=row["topic"], error=type(reason).__name__)
+            if pending:
+                await asyncio.wait([future for _, future in pending], timeout=60)
+        return await self._settled(pending, held)
+
+    async def _settled(self, pending: list[tuple[Any, asyncio.Future[Any]]], held: set[bytes | None]) -> list[int]:
+        acked: list[int] = []
+        broken = False
+        for row, future in pending:
+            failed = not future.done() or future.cancelled() or future.exception() is not None
+            if failed:
+                held.add(row["key"])
+                broken = True
+            elif row["key"] not in held:
+                acked.append(row["seq"])
+        if broken:  # with idempotence a failure is fatal for the producer: its sequence has a hole
+            await self._drop_producer()
+        return acked
+
+    async def _list_topics(self, producer: AIOKafkaProducer) -> None:
+        """Asks which topics exist: `send` to an absent one would block everybody for its request time-out."""
+        if time.monotonic() - self._listed > (1.0 if self._absent else 10.0):
+            metadata = await producer.client.fetch_all_metadata()
+            self._topics, self._listed = set(metadata.topics()), time.monotonic()
+            self._absent -= self._topics
+
+    async def _ready_producer(self) -> AIOKafkaProducer:
+        if self._producer is None:
+            producer = AIOKafkaProducer(
+                bootstrap_servers=self.bootstrap,
+                enable_idempotence=True,
+                acks="all",
+                linger_ms=2,
+                max_batch_size=262144,
+                request_timeout_ms=10000,
+                metadata_max_age_ms=10000,
+            )
+            try:
+                await asyncio.wait_for(producer.start(), 15)
+            except BaseException:
+                with contextlib.suppress(Exception):
+                    await asyncio.wait_for(producer.stop(), 2)
+                raise
+            self._producer, self._listed = producer, float("-inf")
+        return self._producer
+
+    async def _drop_producer(self) -> None:
+        """`stop` of an idempotent producer waits for a broker that may never come: bounded, then abandoned."""
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            with contextlib.suppress(Exception):
+                await asyncio.wait_for(producer.stop(), 3)

@@ -1,0 +1,262 @@
+"""How does a batch of messages take effect exactly once? Read once, decide in memory, write once, in one transaction."""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import msgspec
+from opentelemetry.trace import Span
+
+from shared import inbox, logs, outbox, parking, telemetry
+from shared.database import AGAIN, AWAY, LOCKED, REFUSED
+from shared.errors import Problem, RuleBroken, Unavailable
+from shared.messages import Decision, Message, Moment, Outgoing, Response
+from shared.parking import Parked
+from shared.reference import Reference
+
+ATTEMPTS = 8
+SWEEP = 500
+NOBODY = UUID(int=0)
+Settle = Callable[[Any, Sequence[Message]], Awaitable[None]]
+
+
+class Kind(msgspec.Struct, frozen=True, kw_only=True):
+    """One kind of aggregate. `load` locks in id order; `due` skips what is locked; `save` writes changed rows; the rest is pure."""
+
+    name: str
+    table: str
+    load: Callable[[Any, list[UUID]], Awaitable[dict[UUID, Any]]]
+    save: Callable[[Any, dict[UUID, Any], list[Any]], Awaitable[None]]
+    decide: Callable[[Any, Message, Moment], Decision]
+    due: Callable[[Any, int], Awaitable[dict[UUID, Any]]]
+    tick: Callable[[Any, Moment], Decision]
+    labels: Callable[[Any], dict[str, str]] = lambda _: {}
+
+
+class Bells(msgspec.Struct, frozen=True):
+    """Rung after a commit, inside this process only; polling is the safety net."""
+
+    relay: asyncio.Event = msgspec.field(default_factory=asyncio.Event)
+    time: asyncio.Event = msgspec.field(default_factory=asyncio.Event)
+    mailbox: asyncio.Event = msgspec.field(default_factory=asyncio.Event)
+
+
+class Swept(msgspec.Struct, frozen=True):
+    """What a sweep did: how many aggregates ticked, what the send door shall perform, when the next is due."""
+
+    ticked: int
+    sends: tuple[Any, ...]
+    wait: float
+
+
+class Clash(Exception):  # noqa: N818 - an answer for the door, which makes a new value and asks again
+    """A value minted at the door (a short code) exists already; `name` is the constraint."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+
+class _Work:
+    """One transaction's work in memory."""
+
+    def __init__(self, kind: Kind, loaded: dict[UUID, Any], now: datetime, wall: datetime, reference: Any) -> None:
+        self.kind, self.loaded, self.now, self.wall, self.reference = kind, loaded, now, wall, reference
+        self.current: dict[UUID, Any] = dict(loaded)
+        self.events: list[outbox.Stamped] = []
+        self.sends: list[Any] = []
+        self.parked: list[Parked] = []
+        self.answers: list[tuple[Message, Response]] = []
+        self.spans: list[tuple[Span, Any]] = []
+
+    def moment(self, aggregate: Any, received: datetime | None, actor: str, span: Span) -> Moment:
+        now = max(self.now, aggregate.changed_at) if aggregate is not None else self.now
+        age = max(self.wall - received, timedelta(0)) if received is not None else timedelta(0)
+        return Moment(now, now - age, self.reference, actor, telemetry.traceparent_of(span))
+
+    def apply(self, message: Message) -> None:
+        aggregate = self.current.get(message.aggregate)
+        name = f"process {message.record.topic}" if message.record else f"apply {self.kind.name}"
+        span = telemetry.begin(name, "consumer" if message.record else "internal", parent=message.traceparent)
+        moment = self.moment(aggregate, message.received, message.actor, span)
+        try:
+            decision = self.kind.decide(aggregate, message, moment)
+        except RuleBroken as refusal:
+            if message.released:  # it stays parked where it is, in its order
+                raise
+            telemetry.fail(span, refusal.slug)
+            if message.record is not None:
+                self.parked.append(Parked(message, "rule", refusal.slug))
+            self.answers.append((message, Response.of(refusal)))
+            self.spans.append((span, aggregate))
+            return
+        self.take(message.aggregate, decision, moment, span)
+        self.answers.append((message, decision.response))
+
+    def take(self, key: UUID, decision: Decision, moment: Moment, span: Span) -> None:
+        new = decision.aggregate
+        if new is not None and new is not self.current.get(key):
+            new = msgspec.structs.replace(new, changed_at=moment.now)
+            self.current[key] = new
+        stamped = (outbox.stamp(e, actor=moment.actor, traceparent=moment.traceparent, at=moment.now) for e in decision.events)
+        self.events.extend(stamped)
+        self.sends.extend(decision.sends)
+        self.spans.append((span, new))
+
+    def changed(self) -> list[Any]:
+        return [new for key, new in self.current.items() if new is not None and new is not self.loaded.get(key)]
+
+    def finish(self) -> None:
+        """Spans end after the commit: what was rolled back never happened."""
+        for span, aggregate in self.spans:
+            if aggregate is not None:
+                span.set_attributes(self.kind.labels(aggregate))
+            span.end()
+
+
+class Room:
+    """The unit of work over a batch, for one kind of aggregate. Three doors hand it messages; it knows none of them."""
+
+    def __init__(self, kind: Kind, pool: asyncpg.Pool, reference: Reference, bells: Bells) -> None:
+        self.kind, self.pool, self.reference, self.bells = kind, pool, reference, bells
+        self._failures: dict[UUID, int] = {}
+
+    async def handle(self, messages: Sequence[Message], settle: Settle | None = None) -> list[Response]:
+        """After this returns every message has had its effect once, or is parked, or is refused. Raises what is transient."""
+        failure: Exception | None = None
+        for attempt in range(ATTEMPTS):
+            try:
+                return await self._together(messages, settle)
+            except AGAIN as reason:
+                failure = reason
+                await asyncio.sleep(random.uniform(0, 0.01 * 2**attempt))  # noqa: S311 - jitter
+            except (*REFUSED, *LOCKED) as refusal:
+                if len(messages) == 1:
+                    return [await self._alone(messages[0], refusal, settle)]
+                middle = len(messages) // 2
+                first = await self.handle(messages[:middle], settle)
+                return first + await self.handle(messages[middle:], settle)
+        raise Unavailable from failure
+
+    async def park(self, parked: Sequence[Parked]) -> None:
+        """Parks what could not even be turned into a message of this kind; the same record twice is parked once."""
+        async with self.pool.acquire() as db, db.transaction():
+            fresh, _ = await inbox.first_time(db, f"{self.kind.name}.contract", [p.message for p in parked])
+            await parking.park(db, self.kind.name, [p for p in parked if p.message in fresh])
+
+    async def bury(self, group: str, letters: Mapping[str, Outgoing]) -> None:
+        """Sends dead letters through the outbox, each record (its place in the topic) once."""
+        async with self.pool.acquire() as db, db.transaction():
+            fresh, _ = await inbox.first_time(
+                db, group, [Message(body=None, aggregate=NOBODY, id=place, source=group) for place in letters]
+            )
+            now, _, _ = await self.reference.moment(db)
+            await outbox.save(db, [outbox.stamp(letters[m.id or ""], actor=group, traceparent="", at=now) for m in fresh])
+        self.bells.relay.set()
+
+    async def _together(self, messages: Sequence[Message], settle: Settle | None) -> list[Response]:
+        async with self.pool.acquire() as db, db.transaction():
+            fresh, old = await inbox.first_time(db, self.kind.name, messages)
+            going, waiting = await parking.behind(db, self.kind.name, fresh)
+            loaded = await self.kind.load(db, sorted({m.aggregate for m in going})) if going else {}
+            work = _Work(self.kind, loaded, *await self.reference.moment(db))
+            for message in going:
+                work.apply(message)
+            await self._save(db, work)
+            await inbox.answer(db, self.kind.name, work.answers)
+            await parking.park(db, self.kind.name, [*work.parked, *waiting])
+            if settle is not None:
+                await settle(db, messages)
+        self._after(work)
+        answered = {id(m): response for m, response in work.answers}
+        return [answered.get(id(m)) or old.get((m.source, m.id or "")) or Response(200, b"{}") for m in messages]
+
+    async def _save(self, db: Any, work: _Work) -> None:
+        await self.kind.save(db, work.loaded, work.changed())
+        await outbox.save(db, work.events)
+
+    def _after(self, work: _Work) -> None:
+        work.finish()
+        if work.events:
+            self.bells.relay.set()
+        self.bells.time.set()
+        for parked in work.parked:
+            logs.get("room").error("message.parked", kind=self.kind.name, stream=parking.stream_of(parked.message), reason=parked.reason)
+
+    async def _alone(self, message: Message, refusal: Exception, settle: Settle | None) -> Response:
+        """The culprit, by itself: a record of our own is parked, a caller is told."""
+        if isinstance(refusal, LOCKED):
+            raise Unavailable from refusal
+        if message.record is None or message.released:
+            constraint = getattr(refusal, "constraint_name", None)
+            if isinstance(refusal, asyncpg.UniqueViolationError) and constraint:
+                raise Clash(constraint) from refusal
+            raise Problem(422, "refused-by-database", "The database refused this value. Nothing was stored.") from refusal
+        async with self.pool.acquire() as db, db.transaction():
+            fresh, _ = await inbox.first_time(db, self.kind.name, [message])
+            await parking.park(db, self.kind.name, [Parked(m, "constraint", type(refusal).__name__) for m in fresh])
+            if settle is not None:
+                await settle(db, [message])
+        logs.get("room").error("message.parked", kind=self.kind.name, stream=parking.stream_of(message), reason="constraint")
+        return Response(422, b"{}")
+
+    async def sweep(self, limit: int = SWEEP) -> Swept:
+        """The time door: what is due ticks. Never waits for a lock, so it cannot deadlock with a batch."""
+        try:
+            return await self._swept(limit)
+        except REFUSED:  # fewer at a time, until the culprit stands alone and is pushed forward
+            return await self.sweep(limit // 2) if limit > 1 else await self._swept(0)
+
+    async def _swept(self, limit: int) -> Swept:
+        async with self.pool.acquire() as db, db.transaction():
+            loaded = await self.kind.due(db, max(limit, 1))
+            if not loaded:
+                return Swept(0, (), await self._wait(db))
+            work = _Work(self.kind, loaded, *await self.reference.moment(db))
+            failed = [key for key in loaded if not limit or not self._tick(work, key)]
+            await self._save(db, work)
+            for key in failed:
+                await self._push(db, key)
+        self._after(work)
+        return Swept(len(loaded), tuple(work.sends), 0.0)
+
+    def _tick(self, work: _Work, key: UUID) -> bool:
+        aggregate = work.current[key]
+        span = telemetry.begin(f"tick {self.kind.name}", "internal", links=[aggregate.trace])
+        moment = work.moment(aggregate, None, "time", span)
+        try:
+            decision = self.kind.tick(aggregate, moment)
+            _must_look_forward(decision.aggregate.next_due, moment.now)
+        except Exception as reason:  # noqa: BLE001 - one bad aggregate never stops the others' deadlines
+            logs.get("time").error("tick.failed", kind=self.kind.name, reference=str(key), error=type(reason).__name__)
+            return False
+        self._failures.pop(key, None)
+        work.take(key, decision, moment, span)
+        return True
+
+    async def _push(self, db: Any, key: UUID) -> None:
+        """An aggregate whose tick fails is pushed forward, one minute and doubling, and never stops the others."""
+        tries = self._failures[key] = self._failures.get(key, 0) + 1
+        await db.execute(
+            f"update {self.kind.table} set next_due = heli_now() + make_interval(mins => $2) where id = $1", key, min(2 ** (tries - 1), 60)
+        )
+
+    async def _wait(self, db: Any) -> float:
+        """Seconds until the next deadline, 5 to 50 ms: the upper limit keeps one that another process armed from being missed."""
+        seconds = await db.fetchval(
+            f"select extract(epoch from min(next_due) - heli_now()) from {self.kind.table} where next_due is not null"
+        )
+        return min(max(float(seconds), 0.005), 0.05) if seconds is not None else 0.05
+
+
+TRANSIENT = (*AWAY, Unavailable)
+"""What a door may wait out: nothing is wrong with the message."""
+
+
+def _must_look_forward(next_due: datetime | None, now: datetime) -> None:
+    if next_due is not None and next_due <= now:
+        raise ValueError("a tick must leave the next deadline in the future, or the sweep spins")
