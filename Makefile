@@ -8,6 +8,8 @@ HELI := $(BIN)/heli
 # Without Maven, Kafka runs in Docker, which is driven through a test tool.
 RUN_STAMP := $(if $(shell command -v mvn),$(VENV)/.stamp-run,$(VENV)/.stamp-dev)
 
+LOCK_FLAGS := --universal --python-version 3.11 --generate-hashes --no-header -q
+
 .PHONY: help demo up down status reset doctor test test-tools check bench lock
 
 help: ## list the targets
@@ -44,9 +46,10 @@ check: $(VENV)/.stamp-dev ## style and types
 bench: $(VENV)/.stamp-dev ## ratios against a raw floor
 	@$(BIN)/python -m tests.bench
 
-lock: $(VENV)/.stamp-dev ## write the hash-locked requirements anew from pyproject.toml
-	@$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes -q -o requirements.txt pyproject.toml
-	@$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes -q --extra dev -c requirements.txt -o requirements-dev.txt pyproject.toml
+lock: | $(BIN)/python ## write the hash-locked requirements anew from pyproject.toml
+	@test -x $(VENV)/lock/bin/uv || { $(PYTHON) -m venv $(VENV)/lock && $(VENV)/lock/bin/pip install -q uv; }
+	@$(VENV)/lock/bin/uv pip compile $(LOCK_FLAGS) -o requirements.txt pyproject.toml
+	@$(VENV)/lock/bin/uv pip compile $(LOCK_FLAGS) --extra dev -c requirements.txt -o requirements-dev.txt pyproject.toml
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' \

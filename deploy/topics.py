@@ -11,23 +11,25 @@ DECLARED = Path(__file__).with_name("topics.yaml")
 DAY_MS = 24 * 60 * 60 * 1000
 ALREADY_EXISTS = 36
 DEAD_LETTER_DAYS = 14
+REPLICAS = 3  # where there are so many brokers
 
 
-def declared(agencies: Iterable[str]) -> list[NewTopic]:
+def declared(agencies: Iterable[str], replicas: int = 1) -> list[NewTopic]:
     """Every topic that the declaration asks for, with the pair of each agency."""
     content = yaml.safe_load(DECLARED.read_text())
-    topics = [topic for entry in content["topics"] for topic in _with_dead_letters(entry)]
+    topics = [topic for entry in content["topics"] for topic in _with_dead_letters(entry, replicas)]
     for code in sorted(set(agencies)):
-        topics += [_topic({**entry, "name": entry["name"].replace("<code>", code)}) for entry in content["patterns"]]
+        topics += [_topic({**entry, "name": entry["name"].replace("<code>", code)}, replicas) for entry in content["patterns"]]
     return topics
 
 
 async def apply(bootstrap: str, agencies: list[str]) -> list[str]:
     """Creates what is missing and returns its names; raises RuntimeError when the broker refuses or a topic differs."""
-    wanted = declared(agencies)
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
     try:
+        brokers = len((await admin.describe_cluster())["brokers"])
+        wanted = declared(agencies, min(brokers, REPLICAS))  # aiokafka cannot leave the number to the broker
         present = set(await admin.list_topics())
         await _check(admin, [topic for topic in wanted if topic.name in present])
         missing = [topic for topic in wanted if topic.name not in present]
@@ -60,14 +62,14 @@ async def _check(admin: AIOKafkaAdminClient, topics: list[NewTopic]) -> None:
         raise RuntimeError(f"{'; '.join(wrong)}. Repair: heli reset (local), or delete the topic while every service is stopped")
 
 
-def _with_dead_letters(entry: dict[str, Any]) -> Iterator[NewTopic]:
-    yield _topic(entry)
+def _with_dead_letters(entry: dict[str, Any], replicas: int) -> Iterator[NewTopic]:
+    yield _topic(entry, replicas)
     if entry.get("dead_letters"):
-        yield _topic({**entry, "name": f"{entry['name']}.dlt", "cleanup": "delete", "retention_days": DEAD_LETTER_DAYS})
+        yield _topic({**entry, "name": f"{entry['name']}.dlt", "cleanup": "delete", "retention_days": DEAD_LETTER_DAYS}, replicas)
 
 
-def _topic(entry: dict[str, Any]) -> NewTopic:
+def _topic(entry: dict[str, Any], replicas: int) -> NewTopic:
     configs = {"cleanup.policy": entry["cleanup"]}
     if "retention_days" in entry:
         configs["retention.ms"] = str(entry["retention_days"] * DAY_MS)
-    return NewTopic(entry["name"], num_partitions=entry["partitions"], replication_factor=-1, topic_configs=configs)
+    return NewTopic(entry["name"], num_partitions=entry["partitions"], replication_factor=replicas, topic_configs=configs)

@@ -95,6 +95,20 @@ def subscriber(router: KafkaRouter, service: str, topic: str, *, pattern: bool =
     return decorator
 
 
+async def patiently(topic: str, apply: Callable[[], Awaitable[None]]) -> None:
+    """Returns when a batch is applied, parked or dead-lettered. Waits out what is transient, however long: nothing is skipped."""
+    pause = 0.05
+    while True:
+        try:
+            return await apply()
+        except TRANSIENT as reason:
+            logs.get("consumer").warning("consumer.waits", topic=topic, error=type(reason).__name__)
+        except Exception as reason:  # noqa: BLE001 - an error that we do not know is transient: never parked, never skipped
+            logs.get("consumer").error("consumer.stuck", topic=topic, error=type(reason).__name__)
+        await asyncio.sleep(pause)
+        pause = min(pause * 2, 5.0)
+
+
 Split = Callable[[Any, Read], Sequence[Message]]
 
 
@@ -120,17 +134,7 @@ class Listener:
         self._decoders = {route.event: msgspec.json.Decoder(route.event) for route in routes}
 
     async def __call__(self, batch: Batch) -> None:
-        """Returns when the whole batch is applied, parked or dead-lettered. Waits out what is transient, however long."""
-        pause = 0.05
-        while True:
-            try:
-                return await self.apply(batch)
-            except TRANSIENT as reason:
-                logs.get("consumer").warning("consumer.waits", topic=self.topic, error=type(reason).__name__)
-            except Exception as reason:  # noqa: BLE001 - an error that we do not know is transient: never parked, never skipped
-                logs.get("consumer").error("consumer.stuck", topic=self.topic, error=type(reason).__name__)
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, 5.0)
+        await patiently(self.topic, lambda: self.apply(batch))
 
     async def apply(self, batch: Batch) -> None:
         shares: dict[int, tuple[Room, list[Message]]] = {}

@@ -21,7 +21,7 @@ Unit = Literal["seconds", "minutes", "hours", "days", "working_days", "months"]
 SHANGHAI = timezone(timedelta(hours=8), "Asia/Shanghai")
 _SATURDAY = 5
 _DAY = timedelta(days=1)
-_NATIONAL = Path(__file__).parent / "calendars" / "cn.yaml"
+NATIONAL = Path(__file__).parent / "calendars" / "cn.yaml"
 
 
 class Period(msgspec.Struct, frozen=True):
@@ -77,7 +77,7 @@ class Calendar(msgspec.Struct, frozen=True):
     @classmethod
     def national(cls) -> Self:
         """Read the calendar shipped with the package."""
-        return cls.parse(_NATIONAL.read_bytes())
+        return cls.parse(NATIONAL.read_bytes())
 
     def is_working_day(self, day: date) -> bool:
         """Say whether offices work; plain Monday to Friday in a year that is not published."""

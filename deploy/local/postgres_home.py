@@ -48,7 +48,16 @@ def programs(user: str | None) -> Path:
         return wheel / "bin"
     stamp = (wheel / "bin" / "postgres").stat()
     name = f"postgresql-{stamp.st_size}-{int(stamp.st_mtime)}"
-    return cache.build_once(name, lambda draft: _copy(wheel, draft), SYSTEM_PROGRAMS) / INSIDE / "bin"
+    _open_to_all(SYSTEM_PROGRAMS)
+    copied = cache.build_once(name, lambda draft: _copy(wheel, draft), SYSTEM_PROGRAMS) / INSIDE / "bin"
+    if not reaches(user, copied / "postgres"):
+        raise RuntimeError(f"The user {user} cannot run {copied}/postgres. Repair: chmod -R a+rX {SYSTEM_PROGRAMS}, or set DATABASE_URL")
+    return copied
+
+
+def _open_to_all(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o755)  # whatever the umask was
 
 
 def have_wheel() -> bool:
@@ -81,7 +90,7 @@ def data_folder(wanted: Path, user: str | None) -> Path:
         real = wanted
         real.mkdir(mode=0o700)
     else:
-        SYSTEM_DATA.mkdir(parents=True, exist_ok=True)
+        _open_to_all(SYSTEM_DATA)
         real = SYSTEM_DATA / f"postgres-{hashlib.sha256(bytes(wanted.absolute())).hexdigest()[:16]}"
         shutil.rmtree(real, ignore_errors=True)  # what a clone that was deleted left under this name
         wanted.unlink(missing_ok=True)

@@ -1,14 +1,12 @@
 """How does one of our own processes stay up? Started, probed until ready, restarted with back-off, given up in time."""
 
 import asyncio
-import contextlib
 import signal
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-
-import httpx
+from urllib.parse import urlsplit
 
 from deploy.local.child import Child
 
@@ -16,6 +14,7 @@ DEATHS, WINDOW_SECONDS = 5, 60.0
 BACKOFF_SECONDS = (0.1, 0.5, 1.0, 2.0)
 POLL_SECONDS = 0.05
 LOG_LINES = 20
+PROBE_SECONDS = 2.0
 KEEP_LOG_BYTES = 20_000_000
 
 
@@ -102,7 +101,16 @@ class Service:
 
 
 async def answers_ok(url: str) -> bool:
-    async with httpx.AsyncClient(timeout=2.0, trust_env=False) as client:
-        with contextlib.suppress(httpx.HTTPError):
-            return (await client.get(url)).is_success
-    return False
+    """One GET over plain HTTP; no client library, whose TLS set-up would cost more than a whole start should."""
+    parts = urlsplit(url)
+    request = f"GET {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\nConnection: close\r\n\r\n"
+    try:
+        async with asyncio.timeout(PROBE_SECONDS):
+            reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+            try:
+                writer.write(request.encode())
+                return b" 200 " in await reader.readline()
+            finally:
+                writer.close()
+    except (OSError, TimeoutError):
+        return False

@@ -7,6 +7,7 @@ import secrets
 import shlex
 import shutil
 import sys
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from deploy.local import ports, postgres_home
 
 SERVICES = ("intake", "referral", "guardianship", "notification")
 PORT_NAMES = ("edge", "postgres", "kafka", "kafka_control", *SERVICES)
+CLAIM_ATTEMPTS, CLAIM_PAUSE_SECONDS = 10, 0.03
 PROJECT = Path(__file__).parents[2]
 
 
@@ -92,11 +94,15 @@ class State:
     def claim(self) -> None:
         """Takes the folder for this process: two stacks on one folder would spoil its data. Ends by itself with the process."""
         handle = os.open(self.pid_file, os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as reason:
-            os.close(handle)
-            raise RuntimeError(f"Heli runs already in {self.home} (pid {self.supervisor()}). Repair: heli down") from reason
+        for attempt in range(CLAIM_ATTEMPTS):
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError as reason:  # or `supervisor`, in another process, is only looking
+                if attempt == CLAIM_ATTEMPTS - 1:
+                    os.close(handle)
+                    raise RuntimeError(f"Heli runs already in {self.home} (pid {self.supervisor()}). Repair: heli down") from reason
+                time.sleep(CLAIM_PAUSE_SECONDS)
         os.ftruncate(handle, 0)
         os.write(handle, str(os.getpid()).encode())
         self._claim = handle

@@ -16,6 +16,7 @@ from deploy.local.service import Service
 from deploy.local.state import PROJECT, SERVICES, State
 
 EDGE = "edge"
+FOR_PEOPLE = frozenset({"HELI_URL", "HELI_SCHOOL", "HELI_POLICE", "HELI_OPERATOR"})  # of `.heli/env`: no service needs a bearer
 MIGRATION_SECONDS = 120
 
 
@@ -83,7 +84,7 @@ class Stack:
     def env(self, name: str) -> dict[str, str]:
         """The whole environment of one service."""
         return {
-            **os.environ,
+            **{name: value for name, value in os.environ.items() if name not in FOR_PEOPLE},
             "PYTHONUNBUFFERED": "1",
             "HELI_WEBHOOK_NETWORKS": os.environ.get("HELI_WEBHOOK_NETWORKS", "127.0.0.0/8"),  # receivers on this machine are allowed
             "HELI_DIRECTORY": str(self.directory),

@@ -206,7 +206,7 @@ def _seconds_asked(text: str, now: datetime) -> float | None:
 
 async def _drain(response: httpx.Response, deadline: float) -> None:
     """Read on, up to the limit, so that the connection can serve again. The status has been heard; nothing here changes it."""
-    with suppress(TimeoutError, httpx.HTTPError):
+    with suppress(Exception):
         try:
             async with asyncio.timeout_at(deadline):
                 async for _ in response.aiter_raw():  # raw: an answer is never unpacked

@@ -1,0 +1,115 @@
+"""How is referral joined? The only place where its objects are built, and where a directory without a root is refused."""
+
+from pathlib import Path
+
+import msgspec
+import yaml
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from services.referral import api, consumer, handlers, store
+from services.referral.domain.agency import Agency, agency_id, gaps_in
+from services.referral.domain.case import Case
+from services.referral.domain.rules import RuleSet, RuleSetError
+from shared import broker, calendar, database, http, operator
+from shared.calendar import Calendar
+from shared.contracts.directory import AgencyChanged
+from shared.database import engine_url
+from shared.messages import Message
+from shared.reference import Reference
+from shared.regions import Regions
+from shared.room import Bells, Kind, Room
+from shared.runtime import Service
+from shared.settings import Settings
+
+RULES = Path(__file__).parent / "rules"
+
+
+def case_labels(case: Case) -> dict[str, str]:
+    return {"heli.case": str(case.id), "heli.report": str(case.report)}
+
+
+def agency_labels(agency: Agency) -> dict[str, str]:
+    return {"heli.agency": agency.code}
+
+
+CASE = Kind(
+    name="referral.case",
+    table="case_file",
+    load=store.load,
+    due=store.due,
+    save=store.save,
+    decide=handlers.decide,
+    tick=handlers.tick,
+    labels=case_labels,
+)
+AGENCY = Kind(
+    name="referral.agency",
+    table="agency",
+    load=store.load_agencies,
+    due=store.due_agencies,
+    save=store.save_agencies,
+    decide=handlers.decide,
+    tick=handlers.rest,
+    labels=agency_labels,
+)
+
+
+async def build(settings: Settings) -> Service:
+    pool = await database.connect(settings.database_url, settings.pool_size, "referral")
+    bells, reference = Bells(), Reference(store.knowledge)
+    cases, agencies = Room(CASE, pool, reference, bells), Room(AGENCY, pool, reference, bells)
+    listeners = (consumer.intake_listener(cases), consumer.notification_listener(cases))
+    kafka = broker.build(settings.kafka)
+    kafka.include_router(consumer.router)
+    for name, listener in zip(("intake", "notification"), listeners, strict=True):
+        kafka.context.set_global(name, listener)
+    kafka.context.set_global("replies", consumer.Replies(cases, agencies))
+    app = http.create(settings, [api.router, operator.router], title="Heli referral")
+    app.state.engine = create_async_engine(engine_url(settings.database_url), pool_size=4)
+    app.state.cases, app.state.agencies = cases, agencies
+    return Service(
+        settings=settings,
+        pool=pool,
+        bells=bells,
+        api=app,
+        rooms=(cases, agencies),
+        broker=kafka,
+        listeners={listener.topic: listener for listener in listeners},
+        prepare=lambda: prepare(settings, agencies),
+    )
+
+
+async def prepare(settings: Settings, agencies: Room) -> None:
+    """Puts rules and calendar in force and enters the directory file. Ends the process with the reason when one cannot be used."""
+    path = settings.rules or max(RULES.glob("*.yaml"))
+    try:
+        ruleset = RuleSet.parse(path.read_bytes())
+    except (OSError, RuleSetError) as reason:
+        raise SystemExit(
+            f"services.referral: the rules in {path} cannot be used: {reason}. `heli rules check FILE` names every row."
+        ) from reason
+    await store.remember(agencies.pool, "rules", ruleset.hash, path.read_bytes())
+    data = calendar.NATIONAL.read_bytes()
+    await store.remember(agencies.pool, "calendar", Calendar.parse(data).hash, data)
+    entries = read_directory(settings.directory) if settings.directory else []
+    async with agencies.pool.acquire() as db:
+        known = await store.entries(db)
+    regions = Regions.load()
+    keyed = [(entry, regions.find(entry.region)) for entry in entries]
+    whole = known | {e.agency: msgspec.structs.replace(e, region=region.key) for e, region in keyed if region is not None}
+    if gaps := gaps_in(whole, regions):
+        raise SystemExit("services.referral: the directory is refused: " + "; ".join(gaps[:20]))
+    for entry in entries:  # in the order of the file: a superior stands before those it watches
+        response = (await agencies.handle([Message(body=handlers.PutAgency(entry), aggregate=agency_id(entry.agency), actor="file")]))[0]
+        if response.status >= 400:  # noqa: PLR2004 - refused
+            raise SystemExit(f"services.referral: agency {entry.agency} in the directory file is refused: {response.body.decode()}")
+
+
+def read_directory(path: Path) -> list[AgencyChanged]:
+    """Reads a directory file: `agencies`, a list of entries with the fields of `PUT /referral/agencies/{code}` and their code."""
+    try:
+        rows = yaml.safe_load(path.read_bytes())["agencies"]
+        filled = [{"superior": None, "phone": "", "active": True, "version": 0} | row | {"agency": str(row["code"])} for row in rows]
+        return [msgspec.convert({k: v for k, v in row.items() if k != "code"}, AgencyChanged, strict=False) for row in filled]
+    except (OSError, yaml.YAMLError, KeyError, TypeError, msgspec.ValidationError) as reason:
+        raise SystemExit(f"services.referral: the directory file {path} cannot be read: {reason}") from reason

@@ -1,0 +1,139 @@
+"""What does referral listen to? Accepted reports, deliveries and used links, and what agencies answer on their own topics."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+import msgspec
+from faststream import Context
+from faststream.kafka import KafkaRouter
+from faststream.kafka.annotations import KafkaMessage
+
+from services.referral.domain.agency import agency_id
+from services.referral.domain.leg import Answer, DeclineReason, Outcome
+from services.referral.handlers import NoteDelivery, OpenCase, RefuseUnreadable, TakeAnswer
+from shared.broker import Listener, Read, Route, Unreadable, patiently, subscriber
+from shared.contracts import intake, notification
+from shared.identifiers import case_id, case_of
+from shared.messages import Message, Record
+from shared.room import Room
+
+REPLIES = r"heli\.agency\.[^.]+\.replies\.v1"
+router = KafkaRouter()
+
+
+@subscriber(router, "referral", intake.TOPIC)
+async def on_intake(message: KafkaMessage, listener: Annotated[Any, Context("intake")]) -> None:
+    await listener(await message.decode())
+
+
+@subscriber(router, "referral", notification.TOPIC)
+async def on_notification(message: KafkaMessage, listener: Annotated[Any, Context("notification")]) -> None:
+    await listener(await message.decode())
+
+
+@subscriber(router, "referral", REPLIES, pattern=True)
+async def on_replies(message: KafkaMessage, replies: Annotated[Any, Context("replies")]) -> None:
+    await replies(await message.decode())
+
+
+def intake_listener(cases: Room) -> Listener:
+    return Listener("referral", intake.TOPIC, (Route(intake.ReportAccepted, cases, report_accepted),), cases)
+
+
+def report_accepted(event: intake.ReportAccepted, _: Read) -> Sequence[Message]:
+    """One case per child. Until it exists, what is parked of it waits under its own id: nothing else can arrive before it."""
+    return [
+        Message(body=OpenCase(key, event, child), aggregate=key, id=str(child.number))
+        for child in event.children
+        for key in (case_id(event.report, child.number),)
+    ]
+
+
+def notification_listener(cases: Room) -> Listener:
+    routes = (Route(notification.NoticeDelivered, cases, notice_delivered), Route(notification.LinkAnswered, cases, link_answered))
+    return Listener("referral", notification.TOPIC, routes, cases)
+
+
+def notice_delivered(event: notification.NoticeDelivered, _: Read) -> Sequence[Message]:
+    """Only the notice of a leg itself counts as the leg's delivery; what was told to others of it does not."""
+    if event.about != "leg.issued" or event.leg is None:
+        return []
+    return [Message(body=NoteDelivery(event.leg, event.party), aggregate=case_of(event.leg))]
+
+
+def link_answered(event: notification.LinkAnswered, _: Read) -> Sequence[Message]:
+    answer = TakeAnswer(leg=event.leg, agency=event.agency, answer=event.answer, via="link", claimed_at=event.at)
+    return [Message(body=answer, aggregate=case_of(event.leg), actor=event.agency)]
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """What an agency writes on its replies topic. Its headers are not trusted: who speaks is known by the topic."""
+
+    leg: UUID
+    answer: Answer
+    reason: DeclineReason | None = None
+    outcome: Outcome | None = None
+    at: datetime | None = None
+
+
+_reply = msgspec.json.Decoder(Reply)
+
+
+class Replies:
+    """Turns records of all replies topics into answers; an unreadable one is refused on its agency's feed, never parked."""
+
+    def __init__(self, cases: Room, agencies: Room) -> None:
+        self.cases, self.agencies = cases, agencies
+
+    async def __call__(self, batch: Sequence[Read | Unreadable]) -> None:
+        await patiently("replies", lambda: self.apply([item.record for item in batch]))
+
+    async def apply(self, records: Sequence[Record]) -> None:
+        answers, unreadable = [], []
+        for record in records:
+            try:
+                answers.append(answer_of(record))
+            except (msgspec.MsgspecError, ValueError) as reason:
+                unreadable.append(refusal_of(record, "contract" if isinstance(reason, msgspec.ValidationError) else "malformed"))
+        for room, messages in ((self.cases, answers), (self.agencies, unreadable)):
+            if messages:
+                await room.handle(messages)
+
+
+def speaker(record: Record) -> str:
+    """The agency whose topic this is: heli.agency.<code>.replies.v1."""
+    return record.topic.split(".")[2]
+
+
+def answer_of(record: Record) -> Message:
+    """Raises ValueError or msgspec's own errors for what is no answer."""
+    reply, agency = _reply.decode(record.value or b""), speaker(record)
+    if reply.answer == "declined" and reply.reason is None:
+        raise ValueError("reason-missing")
+    claimed = reply.at if reply.at is not None and reply.at.tzinfo is not None else None
+    answer = TakeAnswer(
+        leg=reply.leg,
+        agency=agency,
+        answer=reply.answer,
+        via="topic",
+        claimed_at=claimed,
+        code=reply.reason if reply.answer == "declined" else reply.outcome,
+        partition=record.partition,
+        offset=record.offset,
+    )
+    return Message(
+        body=answer, aggregate=case_of(reply.leg), id=place_of(record), source=record.topic, actor=agency, received=record.timestamp
+    )
+
+
+def refusal_of(record: Record, reason: str) -> Message:
+    agency = speaker(record)
+    body = RefuseUnreadable(agency, reason, record.partition, record.offset)
+    return Message(body=body, aggregate=agency_id(agency), id=place_of(record), source=record.topic, actor=agency)
+
+
+def place_of(record: Record) -> str:
+    """Its place in the topic names a reply: an id in a header would be the partner's to repeat."""
+    return f"{record.partition}/{record.offset}"

@@ -1,0 +1,1 @@
+"""What is a case, a leg, an agency, a rule? Pure: no I/O, no clock, no rows."""

@@ -1,0 +1,98 @@
+"""What is an agency's entry in the directory, and which directory is whole?"""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import get_args
+from uuid import NAMESPACE_URL, UUID, uuid5
+
+import msgspec
+
+from services.referral.domain.rule_rows import Department
+from shared.contracts.directory import JOINT_CONFERENCE, OPERATIONS, AgencyChanged, responsible
+from shared.regions import Regions
+
+DEPARTMENTS = (*get_args(Department), OPERATIONS)
+REFUSALS_A_MINUTE = 60
+"""Unreadable answers of one agency that are answered on its feed; more in a minute are only counted."""
+
+
+class Agency(msgspec.Struct, frozen=True, kw_only=True):
+    """One agency. Agencies end (`active` false) and are never deleted: an open leg may name them."""
+
+    id: UUID
+    code: str
+    name: str
+    department: str
+    region: str
+    superior: str | None
+    phone: str
+    active: bool
+    changed_at: datetime
+    version: int = 0
+    refused: int = 0
+    refused_from: datetime | None = None
+    next_due: datetime | None = None
+    trace: str = ""
+
+    def entry(self) -> AgencyChanged:
+        return AgencyChanged(
+            agency=self.code,
+            name=self.name,
+            department=self.department,
+            region=self.region,
+            superior=self.superior,
+            phone=self.phone,
+            active=self.active,
+            version=self.version,
+        )
+
+    def counted(self, now: datetime) -> "Agency":
+        """One more refused record in the running minute."""
+        fresh = self.refused_from is None or now - self.refused_from > timedelta(minutes=1)
+        return msgspec.structs.replace(self, refused=1 if fresh else self.refused + 1, refused_from=now if fresh else self.refused_from)
+
+
+def agency_id(code: str) -> UUID:
+    return uuid5(NAMESPACE_URL, f"urn:heli:agency:{code}")
+
+
+def faults_of(entry: AgencyChanged, others: Mapping[str, AgencyChanged], regions: Regions) -> tuple[tuple[str, str], ...]:
+    """What is wrong with one entry, as (field, rule)."""
+    found = []
+    if entry.department not in DEPARTMENTS:
+        found.append(("department", "department-unknown"))
+    if regions.find(entry.region) is None:
+        found.append(("region", "region-unknown"))
+    if entry.superior is not None and entry.superior not in others:
+        found.append(("superior", "superior-unknown"))
+    if entry.superior is not None and entry.agency in _chain(entry.superior, others):
+        found.append(("superior", "superior-circle"))
+    return tuple(found)
+
+
+def gaps_in(entries: Mapping[str, AgencyChanged], regions: Regions) -> tuple[str, ...]:
+    """Why a directory must be refused: no joint-conference office at its root, or an agency that none stands above."""
+    roots = [e for e in entries.values() if e.department == JOINT_CONFERENCE and e.superior is None and e.active]
+    if not roots:
+        return ("no joint-conference office (department joint_conference, without superior, active) at the root",)
+    placed = ((code, regions.find(entry.region)) for code, entry in entries.items())
+    return tuple(
+        f"agency {code}: no joint-conference office above its region"
+        for code, region in placed
+        if region is not None and responsible(entries, JOINT_CONFERENCE, keys_up(regions, region.code)) is None
+    )
+
+
+def keys_up(regions: Regions, code: str) -> tuple[str, ...]:
+    """The keys of a place and of all above it, by stored parent."""
+    region = regions.find(code)
+    return tuple(unit.key for unit in regions.climb(region)) if region else ()
+
+
+def _chain(code: str, entries: Mapping[str, AgencyChanged]) -> Iterable[str]:
+    seen: list[str] = []
+    step: str | None = code
+    while step is not None and step not in seen:
+        seen.append(step)
+        step = entries[step].superior if step in entries else None
+    return seen

@@ -1,0 +1,50 @@
+"""What is one child's case, and when must somebody look at it again?"""
+
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import msgspec
+
+from services.referral.domain.leg import Leg
+
+REVIEW = timedelta(hours=24)
+"""An open case is looked at at least this often, also when every clock and rung has fired: open means never forgotten."""
+
+
+class Case(msgspec.Struct, frozen=True, kw_only=True):
+    """One child of one report. `rules` and `calendar` are the hashes of what its due times were computed with."""
+
+    id: UUID
+    report: UUID
+    code: str
+    number: int
+    child: UUID
+    region: str
+    grade: str
+    rules: str
+    calendar: str
+    opened_at: datetime
+    closed_at: datetime | None = None
+    review_due: datetime
+    next_due: datetime | None = None
+    changed_at: datetime
+    version: int = 0
+    trace: str = ""
+    legs: dict[int, Leg] = {}
+
+    def with_legs(self, *legs: Leg) -> "Case":
+        """The case with these legs as they are now, its earliest deadline, and closed when the last leg has ended."""
+        merged = {**self.legs, **{leg.number: leg.armed() for leg in legs}}
+        dues = [due for leg in merged.values() if (due := leg.next_due()) is not None]
+        return msgspec.structs.replace(self, legs=merged, next_due=min([*dues, self.review_due]))
+
+    def closed(self, at: datetime) -> "Case":
+        return msgspec.structs.replace(self, closed_at=at, next_due=None)
+
+    @property
+    def all_ended(self) -> bool:
+        return not any(leg.open for leg in self.legs.values())
+
+    @property
+    def next_number(self) -> int:
+        return max(self.legs, default=0) + 1

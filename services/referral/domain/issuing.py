@@ -1,0 +1,87 @@
+"""How does a duty become a leg, and how is a leg spoken of in events?"""
+
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from services.referral.domain.case import Case
+from services.referral.domain.leg import FACTS, Leg, RungOf, Terms
+from services.referral.domain.routing import Holder
+from services.referral.domain.rules import Clock, Duty, Ladder
+from shared.calendar import Calendar, Period
+from shared.contracts.referral import Dues, LegIssued
+from shared.identifiers import leg_id
+
+
+def issue(case: UUID, number: int, duty: Duty, held: Holder, calendar: Calendar, now: datetime) -> Leg:
+    """A leg with its first four clocks running; `done` runs from active."""
+    clocks = duty.clocks
+    dues: dict[str, Any] = {f"{name}_due": _due(calendar, now, getattr(clocks, name)) for name in FACTS}
+    terms = Terms(clocks.done.period, _rungs(duty.ladder), _seconds(duty.ladder.minimum_gap))
+    return Leg(
+        id=leg_id(case, number),
+        case_id=case,
+        number=number,
+        agency=held.agency,
+        department=duty.department,
+        duty=duty.duty,
+        unassigned=held.unassigned,
+        replaces=None,
+        issued_at=now,
+        terms=msgspec.json.encode(terms),
+        **dues,
+    )
+
+
+def _due(calendar: Calendar, start: datetime, clock: Clock) -> datetime | None:
+    return calendar.due(start, clock.period).at if clock.period else None
+
+
+def _rungs(ladder: Ladder) -> tuple[RungOf, ...]:
+    return tuple(RungOf(rung.who, _seconds(rung.after)) for rung in ladder.rungs)
+
+
+def _seconds(period: Period) -> float:
+    """A ladder is in seconds, minutes or hours: the rule file's check refuses days there."""
+    return timedelta(**{period.unit: period.limit}).total_seconds()
+
+
+def issued(case: Case, leg: Leg) -> LegIssued:
+    dues = Dues(delivered=leg.delivered_due, seen=leg.seen_due, accepted=leg.accepted_due, active=leg.active_due, done=leg.done_due)
+    return LegIssued(
+        **about(case, leg), region=case.region, unassigned=leg.unassigned, replaces=leg.replaces, issued_at=leg.issued_at, due=dues
+    )
+
+
+def about(case: Case, leg: Leg) -> dict[str, Any]:
+    return {
+        "report": case.report,
+        "code": case.code,
+        "case": case.id,
+        "leg": leg.id,
+        "agency": leg.agency,
+        "department": leg.department,
+        "duty": leg.duty,
+        "grade": case.grade,
+    }
+
+
+def replacement(case: Case, leg: Leg, up: Holder, now: datetime) -> Leg:
+    """The same duty with the same lengths of time, counted from now."""
+    shift = now - leg.issued_at
+    dues = {f"{name}_due": due + shift for name in FACTS if (due := getattr(leg, f"{name}_due")) is not None}
+    return Leg(
+        id=leg_id(case.id, case.next_number),
+        case_id=case.id,
+        number=case.next_number,
+        agency=up.agency,
+        department=leg.department,
+        duty=leg.duty,
+        unassigned=up.unassigned,
+        replaces=leg.id,
+        issued_at=now,
+        terms=leg.terms,
+        **dues,
+    )

@@ -1,0 +1,91 @@
+"""Which agency gets a leg, who comes next when it declines, and whom does a rung tell?"""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from services.referral.domain.agency import keys_up
+from services.referral.domain.leg import Leg
+from services.referral.domain.rules import RuleSet
+from shared.calendar import Calendar
+from shared.contracts.directory import JOINT_CONFERENCE, AgencyChanged, responsible
+from shared.errors import RuleBroken
+from shared.regions import Regions
+
+
+class Knowledge(msgspec.Struct, frozen=True):
+    """The reference of referral: rules and calendars by hash, which of them is in force, the division tree, the directory by code."""
+
+    rules: Mapping[str, RuleSet]
+    current: RuleSet
+    calendars: Mapping[str, Calendar]
+    calendar: Calendar
+    regions: Regions
+    directory: Mapping[str, AgencyChanged]
+
+
+class Holder(msgspec.Struct, frozen=True):
+    """Who holds a leg. `unassigned`: nobody of the department was found, so the joint-conference office does."""
+
+    agency: str
+    unassigned: bool
+
+
+def holder(known: Knowledge, department: str, region: str) -> Holder:
+    """The agency of a department for a place, climbing by stored parent until one is active; else the joint-conference office."""
+    return _first(known, department, keys_up(known.regions, region))
+
+
+def next_up(known: Knowledge, leg: Leg, region: str) -> Holder:
+    """Who takes over a leg that was declined: the superior of the same department, else whoever serves the region above."""
+    own = known.directory.get(leg.agency)
+    superior = known.directory.get(own.superior or "") if own else None
+    if superior is not None and superior.active:
+        return Holder(superior.agency, superior.department != leg.department)
+    if own is not None and own.department == JOINT_CONFERENCE:
+        raise RuleBroken("nobody-above", "The joint-conference office at the root cannot decline: nobody stands above it.", state=leg.state)
+    above = keys_up(known.regions, own.region if own else region)[1:]
+    found = _first(known, leg.department, above) if above else joint_conference(known, region)
+    return found if found.agency != leg.agency else joint_conference(known, region)
+
+
+def joint_conference(known: Knowledge, region: str) -> Holder:
+    return _first(known, JOINT_CONFERENCE, keys_up(known.regions, region))
+
+
+def told_by(known: Knowledge, leg: Leg, who: str, region: str) -> str:
+    """Whom a rung tells. One that is missing or was told already gives way to the joint-conference office, then to those above it."""
+    told = leg.told.split()
+    office = joint_conference(known, region).agency
+    own = known.directory.get(leg.agency)
+    planned = {"duty_officer": leg.agency, "superior": own.superior if own else None}.get(who, office)
+    line = [planned, *_offices(known, office)]
+    active = [
+        code for code in line if code is not None and (code in known.directory) and (known.directory[code].active or code == leg.agency)
+    ]
+    return next((code for code in active if code not in told), active[-1] if active else office)
+
+
+def _offices(known: Knowledge, office: str) -> list[str]:
+    line: list[str] = []
+    step: str | None = office
+    while step is not None and step not in line:
+        line.append(step)
+        step = known.directory[step].superior if step in known.directory else None
+    return line
+
+
+def _first(known: Knowledge, department: str, keys: tuple[str, ...]) -> Holder:
+    found = responsible(known.directory, department, keys)
+    if found is not None:
+        return Holder(found.agency, unassigned=False)
+    office = responsible(known.directory, JOINT_CONFERENCE, keys) or _root(known)
+    return Holder(office.agency, unassigned=True)
+
+
+def _root(known: Knowledge) -> AgencyChanged:
+    """The last resort, so that no leg is ever dropped: a directory without one is refused at start."""
+    roots = [e for _, e in sorted(known.directory.items()) if e.department == JOINT_CONFERENCE and e.superior is None]
+    if not roots:
+        raise LookupError("the directory has no joint-conference office at its root")
+    return roots[0]

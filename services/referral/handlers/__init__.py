@@ -1,0 +1,8 @@
+"""What happens in referral? One pure function per message, its type beside it."""
+
+from services.referral.handlers.agencies import PutAgency, RefuseUnreadable, rest
+from services.referral.handlers.answers import NoteDelivery, TakeAnswer
+from services.referral.handlers.cases import OpenCase, tick
+from services.referral.handlers.dispatch import decide
+
+__all__ = ["NoteDelivery", "OpenCase", "PutAgency", "RefuseUnreadable", "TakeAnswer", "decide", "rest", "tick"]

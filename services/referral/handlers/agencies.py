@@ -1,0 +1,78 @@
+"""How does the directory change, and what is told to an agency whose record is no answer?"""
+
+import msgspec
+
+from services.referral.domain.agency import REFUSALS_A_MINUTE, Agency, agency_id, faults_of
+from services.referral.domain.routing import Knowledge
+from services.referral.handlers.dispatch import handle
+from shared.contracts.directory import AgencyChanged
+from shared.contracts.referral import AnswerRefused
+from shared.errors import Fault, RuleBroken
+from shared.messages import Decision, Moment, Response
+
+
+class PutAgency(msgspec.Struct, frozen=True):
+    """The directory entry of an agency is to be this. `version`: the one the caller has seen (If-Match), None at start from a file."""
+
+    entry: AgencyChanged
+    version: int | None = None
+
+
+@handle.register
+def put_agency(body: PutAgency, agency: Agency | None, at: Moment) -> Decision:
+    """The newest entry wins; one that changes nothing says nothing."""
+    version = agency.version if agency else 0
+    if body.version is not None and body.version != version:
+        raise RuleBroken("changed-meanwhile", "Somebody has changed this entry: read it again and repeat.", status=412)
+    new = _entered(body.entry, at.reference, version, at)
+    if agency is not None and agency.entry() == new.entry():
+        return Decision(aggregate=agency, response=Response.json(200, agency.entry()))
+    changed = msgspec.structs.replace(new.entry(), version=version + 1)
+    return Decision(aggregate=new, events=(changed,), response=Response.json(200 if agency else 201, changed))
+
+
+def _entered(entry: AgencyChanged, known: Knowledge, version: int, at: Moment) -> Agency:
+    found = faults_of(entry, {**known.directory, entry.agency: entry}, known.regions)
+    region = known.regions.find(entry.region)
+    if found or region is None:
+        faults = tuple(Fault(f"/{field}", rule, "See the OpenAPI document for what this field may be.") for field, rule in found)
+        raise RuleBroken("invalid", "Some fields break a rule. Nothing was stored.", status=422, faults=faults)
+    return Agency(
+        id=agency_id(entry.agency),
+        code=entry.agency,
+        name=entry.name,
+        department=entry.department,
+        region=region.key,
+        superior=entry.superior,
+        phone=entry.phone,
+        active=entry.active,
+        version=version,
+        changed_at=at.now,
+    )
+
+
+class RefuseUnreadable(msgspec.Struct, frozen=True):
+    """A record on an agency's replies topic is no answer: it is told on its feed by partition and offset."""
+
+    agency: str
+    reason: str
+    partition: int
+    offset: int
+
+
+@handle.register
+def refuse_unreadable(body: RefuseUnreadable, agency: Agency | None, at: Moment) -> Decision:
+    if agency is None:
+        return Decision(aggregate=None)
+    counted = agency.counted(at.now)
+    if counted.refused > REFUSALS_A_MINUTE:
+        return Decision(aggregate=counted)
+    event = AnswerRefused(
+        about=body.agency, agency=body.agency, via="topic", reason=body.reason, partition=body.partition, offset=body.offset
+    )
+    return Decision(aggregate=counted, events=(event,))
+
+
+def rest(agency: Agency, at: Moment) -> Decision:
+    """An agency has no deadline of its own."""
+    return Decision(aggregate=agency)

@@ -1,0 +1,153 @@
+"""What does an answer of an agency, or the news that it was reached, change in a leg?"""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from services.referral.domain import routing
+from services.referral.domain.case import Case
+from services.referral.domain.issuing import about, issued, replacement
+from services.referral.domain.leg import FACTS, Leg, terms_of
+from services.referral.domain.routing import Knowledge
+from services.referral.handlers.dispatch import handle
+from shared.contracts.envelope import Event
+from shared.contracts.referral import (
+    AnswerRefused,
+    CaseClosed,
+    LegAccepted,
+    LegActive,
+    LegDeclined,
+    LegDelivered,
+    LegFulfilled,
+    LegSeen,
+)
+from shared.errors import NotFound, Problem
+from shared.identifiers import leg_number
+from shared.messages import Decision, Moment, Response
+
+FACT_EVENTS = {"delivered": LegDelivered, "seen": LegSeen, "accepted": LegAccepted, "active": LegActive}
+
+
+class NoteDelivery(msgspec.Struct, frozen=True):
+    """The agency's machine, or our broker on its topic, has the notice of this leg."""
+
+    leg: UUID
+    party: str
+
+
+@handle.register
+def note_delivery(body: NoteDelivery, case: Case | None, at: Moment) -> Decision:
+    """Counts for the leg only when its own agency was reached; what is known already, or over, stays as it is."""
+    leg = case.legs.get(leg_number(body.leg)) if case else None
+    if case is None or leg is None or leg.agency != body.party or not leg.open or leg.delivered_at is not None:
+        return Decision(aggregate=case)
+    return _with_fact(case, leg, "delivered", "delivery", None, at)
+
+
+class TakeAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """An agency answers. `via`: http, topic or link; `claimed_at` is what it says, `code` a reason or outcome."""
+
+    leg: UUID
+    agency: str
+    answer: str
+    via: str
+    claimed_at: datetime | None = None
+    code: str | None = None
+    partition: int | None = None
+    offset: int | None = None
+
+
+@handle.register
+def take_answer(body: TakeAnswer, case: Case | None, at: Moment) -> Decision:
+    """A refusal is an answer: recorded, told to the agency, and over. It blocks nothing."""
+    try:
+        return _answered(body, case, at)
+    except Problem as refusal:
+        if body.via == "http" and refusal.status == NotFound().status:
+            raise
+        refused = AnswerRefused(
+            about=str(case.id) if case else body.agency,
+            agency=body.agency,
+            via=body.via,
+            reason=refusal.slug,
+            report=case.report if case else None,
+            case=case.id if case else None,
+            leg=body.leg,
+            answer=body.answer,
+            state=refusal.extra.get("state"),
+            partition=body.partition,
+            offset=body.offset,
+        )
+        return Decision(aggregate=case, events=(refused,), response=Response.of(refusal))
+
+
+def _answered(body: TakeAnswer, case: Case | None, at: Moment) -> Decision:
+    leg = case.legs.get(leg_number(body.leg)) if case else None
+    if case is None or leg is None or leg.agency != body.agency:
+        raise NotFound
+    if _known_already(leg, body.answer):
+        return Decision(aggregate=case, response=_shown(leg))
+    leg.must_be_open()
+    if body.answer in FACTS:
+        return _with_fact(case, leg, body.answer, body.via, body.claimed_at, at)
+    if body.answer == "fulfilled":
+        return _fulfilled(case, leg, body, at)
+    return _declined(case, leg, body, at)
+
+
+def _known_already(leg: Leg, answer: str) -> bool:
+    """The same answer again is the same result, one event; an open leg's facts stand as they were first told."""
+    return leg.ended == answer or (leg.open and answer in FACTS and leg.met(answer))
+
+
+def _shown(leg: Leg) -> Response:
+    return Response.json(200, {"leg": leg.id, "case": leg.case_id, "state": leg.state})
+
+
+def _with_fact(case: Case, leg: Leg, fact: str, via: str, claimed: datetime | None, at: Moment) -> Decision:
+    moved = leg.with_fact(fact, at.received)
+    extra: dict[str, Any] = {"active_due": leg.active_due} if fact == "accepted" else {}
+    if fact == "active":
+        done = terms_of(leg).done
+        calendar = at.reference.calendars[case.calendar]
+        moved = msgspec.structs.replace(moved, done_due=calendar.due(at.now, done).at if done else None)
+        extra = {"done_due": moved.done_due}
+    event = FACT_EVENTS[fact](**about(case, leg), at=at.received, via=via, claimed_at=claimed, **extra)
+    return Decision(aggregate=case.with_legs(moved), events=(event,), response=_shown(moved))
+
+
+def _fulfilled(case: Case, leg: Leg, body: TakeAnswer, at: Moment) -> Decision:
+    moved = leg.with_fact("active", at.received).with_end("fulfilled", body.code or "other", at.received)
+    event = LegFulfilled(**about(case, leg), at=at.received, via=body.via, claimed_at=body.claimed_at, outcome=body.code or "other")
+    return _closing(case.with_legs(moved), (event,), _shown(moved), at)
+
+
+def _declined(case: Case, leg: Leg, body: TakeAnswer, at: Moment) -> Decision:
+    """A red leg is replaced in the same transaction by the next agency up; of any other the superior is told."""
+    known: Knowledge = at.reference
+    up = routing.next_up(known, leg, case.region)
+    code = body.code or "other"
+    moved = leg.with_fact("accepted" if leg.accepted_at else "seen", at.received).with_end("declined", code, at.received)
+    red = case.grade == "red"
+    after = replacement(case, leg, up, at.now) if red else None
+    event = LegDeclined(
+        **about(case, leg),
+        at=at.received,
+        via=body.via,
+        claimed_at=body.claimed_at,
+        reason=code,
+        tell=None if red else up.agency,
+        replaced_by=after.id if after else None,
+    )
+    if after is None:
+        return _closing(case.with_legs(moved), (event,), _shown(moved), at)
+    return Decision(aggregate=case.with_legs(moved, after), events=(event, issued(case, after)), response=_shown(moved))
+
+
+def _closing(case: Case, events: tuple[Event, ...], response: Response, at: Moment) -> Decision:
+    if not case.all_ended or case.closed_at is not None:
+        return Decision(aggregate=case, events=events, response=response)
+    closed = CaseClosed(report=case.report, code=case.code, case=case.id, child=case.child)
+    return Decision(aggregate=case.closed(at.now), events=(*events, closed), response=response)

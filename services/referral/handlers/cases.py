@@ -1,0 +1,124 @@
+"""How does a case open, and what happens to it when its time has come?"""
+
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import msgspec
+
+from services.referral.domain import routing
+from services.referral.domain.agency import keys_up
+from services.referral.domain.case import REVIEW, Case
+from services.referral.domain.issuing import about, issue, issued
+from services.referral.domain.leg import Leg, terms_of
+from services.referral.domain.routing import Knowledge
+from services.referral.domain.rules import Plan, plan
+from services.referral.handlers.dispatch import handle
+from shared.contracts.envelope import Event
+from shared.contracts.intake import ChildNamed, ReportAccepted
+from shared.contracts.referral import CaseOpened, LegEscalated, LegOverdue
+from shared.messages import Decision, Moment
+
+
+class OpenCase(msgspec.Struct, frozen=True):
+    """A report was accepted; one of its children needs a case."""
+
+    id: UUID
+    report: ReportAccepted
+    child: ChildNamed
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """Groups given once for the report hold for every child of it."""
+        return (*self.report.groups, *(group for group in self.child.groups if group not in self.report.groups))
+
+
+@handle.register
+def open_case(body: OpenCase, case: Case | None, at: Moment) -> Decision:
+    if case is not None:
+        return Decision(aggregate=case)
+    known: Knowledge = at.reference
+    owed = _owed(body, known)
+    opened = _opened(body, owed, known, at)
+    holders = ((duty, routing.holder(known, duty.department, opened.region)) for duty in owed.duties)
+    legs = [issue(opened.id, number, duty, held, known.calendar, at.now) for number, (duty, held) in enumerate(holders, 1)]
+    told = CaseOpened(
+        report=opened.report,
+        code=opened.code,
+        case=opened.id,
+        number=opened.number,
+        child=opened.child,
+        age=body.child.age,
+        sex=body.child.sex,
+        region=opened.region,
+        grade=opened.grade,
+        groups=body.groups,
+        legs=len(legs),
+        rules=opened.rules,
+        calendar=opened.calendar,
+    )
+    return Decision(aggregate=opened.with_legs(*legs), events=(told, *(issued(opened, leg) for leg in legs)))
+
+
+def _owed(body: OpenCase, known: Knowledge) -> Plan:
+    return plan(
+        known.current,
+        situations=frozenset(body.report.situations),
+        groups=frozenset(body.groups),
+        age=body.child.age,
+        sex=body.child.sex,
+        reporter_kind=body.report.reporter_kind,
+        regions=frozenset(keys_up(known.regions, body.report.region)),
+    )
+
+
+def _opened(body: OpenCase, owed: Plan, known: Knowledge, at: Moment) -> Case:
+    return Case(
+        id=body.id,
+        report=body.report.report,
+        code=body.report.code,
+        number=body.child.number,
+        child=body.child.child,
+        region=body.report.region,
+        grade=owed.grade,
+        rules=known.current.hash,
+        calendar=known.calendar.hash,
+        opened_at=at.now,
+        review_due=at.now + REVIEW,
+        changed_at=at.now,
+        trace=at.traceparent,
+    )
+
+
+def tick(case: Case, at: Moment) -> Decision:
+    """Every clock that ran out becomes a fact, and every rung whose moment has come fires once."""
+    events: list[Event] = []
+    legs = []
+    for leg in case.legs.values():
+        moved, new = _rung(*_overdue(case, leg, at.now), case, at)
+        if new:
+            legs.append(moved)
+            events.extend(new)
+    review = at.now + REVIEW if case.review_due <= at.now else case.review_due
+    moved_case = msgspec.structs.replace(case, review_due=review).with_legs(*legs)
+    return Decision(aggregate=moved_case, events=tuple(events))
+
+
+def _overdue(case: Case, leg: Leg, now: datetime) -> tuple[Leg, list[Event]]:
+    missing = leg.missing_at(now)
+    if not missing:
+        return leg, []
+    first = leg.ladder_from or min(due for _, due in missing)
+    missed = " ".join([*leg.missed.split(), *(clock for clock, _ in missing)])
+    events: list[Event] = [LegOverdue(**about(case, leg), clock=clock, due=due) for clock, due in missing]
+    return msgspec.structs.replace(leg, missed=missed, ladder_from=first).armed(), events
+
+
+def _rung(leg: Leg, events: list[Event], case: Case, at: Moment) -> tuple[Leg, list[Event]]:
+    if leg.rung_due is None or leg.rung_due > at.now:
+        return leg, events
+    who = terms_of(leg).rungs[leg.rung].who
+    to = routing.told_by(at.reference, leg, who, case.region)
+    clock = next(clock for clock in leg.missed.split() if not leg.met(clock))
+    fired = LegEscalated(**about(case, leg), rung=leg.rung, who=who, to=to, clock=clock, late=leg.rung_due < at.now - timedelta(minutes=1))
+    moved = msgspec.structs.replace(leg, rung=leg.rung + 1, rung_at=at.now, told=" ".join([*leg.told.split(), to]))
+    return moved.armed(), [*events, fired]
