@@ -64,7 +64,7 @@ async def connect(url: str, size: int, name: str) -> asyncpg.Pool:
             "application_name": name,
             "timezone": "UTC",
             "statement_timeout": "30000",
-            "lock_timeout": "5000",
+            "lock_timeout": "2000",
             "idle_in_transaction_session_timeout": "30000",
         },
     )

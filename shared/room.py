@@ -137,10 +137,23 @@ class Room:
             except (*REFUSED, *LOCKED) as refusal:
                 if len(messages) == 1:
                     return [await self._alone(messages[0], refusal, settle)]
-                middle = len(messages) // 2
-                first = await self.handle(messages[:middle], settle)
-                return first + await self.handle(messages[middle:], settle)
+                return await self._halved(messages, settle)
         raise Unavailable from failure
+
+    async def _halved(self, messages: Sequence[Message], settle: Settle | None) -> list[Response]:
+        """Both halves are tried whatever becomes of the first: a row that stays locked delays only its own message."""
+        middle = len(messages) // 2
+        halves = [await self._tried(half, settle) for half in (messages[:middle], messages[middle:])]
+        for half in halves:
+            if isinstance(half, Exception):
+                raise half
+        return [response for half in halves if not isinstance(half, Exception) for response in half]
+
+    async def _tried(self, messages: Sequence[Message], settle: Settle | None) -> list[Response] | Exception:
+        try:
+            return await self.handle(messages, settle)
+        except (Problem, Clash) as reason:
+            return reason
 
     async def park(self, parked: Sequence[Parked]) -> None:
         """Parks what could not even be turned into a message of this kind; the same record twice is parked once."""

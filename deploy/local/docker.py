@@ -51,10 +51,22 @@ class Container:
             self._made = True
 
     async def stop(self) -> None:
-        """Stops and removes it: what it stored is gone."""
+        """Orderly; what it stored stays for the next `start`."""
+        if self._made:
+            await asyncio.to_thread(self._container.get_wrapped_container().stop)
+
+    async def remove(self) -> None:
+        """The container and what it stored are gone."""
         if self._made:
             await asyncio.to_thread(self._container.stop)
         self._made = False
+
+    def _fail_if_ended(self) -> None:
+        wrapped = self._container.get_wrapped_container()
+        wrapped.reload()
+        if wrapped.status == "exited":
+            said = wrapped.logs(tail=10).decode(errors="replace")
+            raise RuntimeError(f"The container of {self._container.image} ended:\n{said}\nRepair: docker info; heli doctor")
 
     def kill(self) -> None:
         self.send_signal(signal.SIGKILL)
@@ -76,7 +88,7 @@ class DockerKafka(Container):
         self.bootstrap = f"127.0.0.1:{port}"
 
     async def wait_ready(self, timeout: float = 60.0) -> None:  # noqa: ASYNC109 - same face as KafkaNode
-        await kafka.until_answers(self.port, timeout)
+        await kafka.until_answers(self.port, timeout, self._fail_if_ended)
 
 
 class DockerPostgres(Container):
@@ -96,7 +108,7 @@ class DockerPostgres(Container):
     async def wait_ready(self, timeout: float = 60.0) -> None:  # noqa: ASYNC109 - same face as PostgresNode
         from deploy.local.postgres import until_answers
 
-        await until_answers(self.url(), timeout)
+        await until_answers(self.url(), timeout, self._fail_if_ended)
 
 
 def _testcontainers(part: str) -> Any:

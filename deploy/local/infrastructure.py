@@ -90,4 +90,8 @@ def choose_postgres(state: State) -> Postgres:
 
 
 def _asked_for_docker() -> bool:
-    return os.environ.get("HELI_TEST_DOCKER") == "1"
+    if os.environ.get("HELI_TEST_DOCKER") != "1":
+        return False
+    if not docker.answers():
+        raise RuntimeError("Containers were asked for, and no Docker answers. Repair: docker info, or leave DOCKER=1 out")
+    return True

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import os
 import secrets
 import shutil
@@ -17,7 +18,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from deploy.local import java, kafka_jars
 from deploy.local.child import Child
 
-POLL_SECONDS = 0.02
+POLL_SECONDS = 0.05
 QUICK_START = ("-XX:TieredStopAtLevel=1",)  # left out by benchmarks: the best compiler pays only in the long run
 FLAGS = ("-XX:+UseSerialGC", "-Xms64m", "-Xmx512m", "-Xss512k")
 LOGGING = ("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-Dorg.slf4j.simpleLogger.showDateTime=true")
@@ -148,6 +149,9 @@ async def _answers(host: str, port: int) -> bool:
         socket.create_connection((host, port), 0.2).close()  # spares aiokafka's log lines while nobody listens
     except OSError:
         return False
+    log = logging.getLogger("aiokafka")
+    level = log.level
+    log.setLevel(logging.CRITICAL)  # behind Docker's proxy the port is open long before the broker answers
     admin = AIOKafkaAdminClient(bootstrap_servers=f"{host}:{port}", request_timeout_ms=1000)
     try:
         await admin.start()
@@ -157,6 +161,7 @@ async def _answers(host: str, port: int) -> bool:
     finally:
         with contextlib.suppress(Exception):
             await admin.close()
+        log.setLevel(level)
     return bool(cluster["brokers"]) and cluster["controller_id"] >= 0
 
 

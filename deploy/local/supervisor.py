@@ -10,6 +10,7 @@ from pathlib import Path
 from deploy import topics
 from deploy.local import directory
 from deploy.local.child import Child
+from deploy.local.docker import Container
 from deploy.local.infrastructure import Kafka, Postgres, choose_kafka, choose_postgres
 from deploy.local.postgres import ensure_databases
 from deploy.local.service import Service
@@ -163,6 +164,8 @@ class Stack:
         for server in (self._kafka, self._postgres):
             if server:
                 await server.stop()
+            if isinstance(server, Container):
+                await server.remove()
         self._kafka = self._postgres = None
         self.state.release()
 

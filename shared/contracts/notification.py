@@ -1,4 +1,4 @@
-"""What does notification say? That a notice reached somebody, that it is late, and that a one-tap link was used."""
+"""What does notification say: to our services, that a notice arrived, is late, or was answered by link; to partners, what they must know?"""
 
 from datetime import datetime
 from typing import ClassVar
@@ -10,9 +10,26 @@ from shared.contracts.envelope import Event
 
 TOPIC = "heli.notification.v1"
 
+LEG_ISSUED, LEG_ESCALATED, LEG_DECLINED = "leg.issued", "leg.escalated", "leg.declined"
+ANSWER_REFUSED, ENDPOINT_TESTED = "answer.refused", "endpoint.tested"
+REPORT_STALLED, REPORT_PROGRESSED = "report.stalled", "report.progressed"
+NOTICE_TYPES = {
+    LEG_ISSUED: "heli.notice.issued.v1",
+    LEG_ESCALATED: "heli.notice.escalated.v1",
+    LEG_DECLINED: "heli.notice.declined.v1",
+    ANSWER_REFUSED: "heli.notice.refused.v1",
+    REPORT_STALLED: "heli.notice.stalled.v1",
+    REPORT_PROGRESSED: "heli.notice.progressed.v1",
+    ENDPOINT_TESTED: "heli.notice.tested.v1",
+}
+"""What a notice is about, and the type under which its party is told: `ce_type` on a feed, `type` in a webhook."""
+
 
 class NoticeEvent(Event, frozen=True, kw_only=True):
-    """`about` is the type of the event that was to be told, `event` its id; `key` is the case, else the report, else the party."""
+    """`about` is a key of NOTICE_TYPES; `concerns` (the record's key) is the case, else the report, else the party.
+
+    Only `about=leg.issued` to the leg's own agency counts as the leg's delivery.
+    """
 
     topic: ClassVar[str] = TOPIC
     source: ClassVar[str] = "/notification"
@@ -85,11 +102,16 @@ class EndpointChanged(Event, frozen=True, kw_only=True):
 
 
 class NoticeData(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a partner is told, by webhook and by topic alike. No age, no sex, no region below the county."""
+    """What a partner is told, the same by webhook and by topic: an absent field is null. No age, no sex, no region below the county.
+
+    `event` is the id of what is told, the same through every channel (a delivery's own id is `webhook-id` or `ce_id`).
+    `party` is who is told, `agency` whose leg it is. `region` has 12 digits. Times are UTC.
+    """
 
     about: str
-    agency: str
-    delivery: UUID
+    event: str
+    party: str
+    agency: str | None = None
     report: UUID | None = None
     code: str | None = None
     case: UUID | None = None
@@ -98,12 +120,16 @@ class NoticeData(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     duty: str | None = None
     grade: str | None = None
     region: str | None = None
-    clock: str | None = None
-    rung: int | None = None
+    unassigned: bool = False
+    replaces: UUID | None = None
     due: datetime | None = None
+    delivered_due: datetime | None = None
     seen_due: datetime | None = None
     accepted_due: datetime | None = None
     active_due: datetime | None = None
+    clock: str | None = None
+    rung: int | None = None
+    who: str | None = None
     fact: str | None = None
     at: datetime | None = None
     answer: str | None = None
@@ -111,20 +137,35 @@ class NoticeData(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     state: str | None = None
     partition: int | None = None
     offset: int | None = None
-    unassigned: bool = False
     link: str | None = None
 
 
-class FeedEntry(Event, frozen=True, kw_only=True):
-    """One entry of an agency's own topic; its type is `heli.notice.<what>.v1`, its number `ce_sequence`."""
+class WebhookBody(msgspec.Struct, frozen=True):
+    """The body of a signed webhook (Standard Webhooks): `timestamp` is when the notice was made, the same on every attempt."""
 
-    type_: ClassVar[str] = "heli.notice.told.v1"
-    topic: ClassVar[str] = "heli.agency.{code}.v1"
-    source: ClassVar[str] = "/notification/feeds/{code}"
-    key_field: ClassVar[str] = "agency"
-    subject_field: ClassVar[str] = "agency"
-    agency: str
-    data: NoticeData
+    type: str
+    timestamp: datetime
+    data: msgspec.Raw
+
+
+def feed_topic(code: str) -> str:
+    """An agency's own topic: what it is told."""
+    return f"heli.agency.{code}.v1"
+
+
+def feed_headers(*, about: str, code: str, delivery: UUID, subject: str, at: datetime) -> tuple[tuple[str, bytes], ...]:
+    """CloudEvents headers of an entry of an agency's own topic. Its number `ce_sequence` and `traceparent` are given when it is saved."""
+    pairs = {
+        "ce_specversion": "1.0",
+        "ce_id": str(delivery),
+        "ce_type": NOTICE_TYPES[about],
+        "ce_source": f"/notification/feeds/{code}",
+        "ce_subject": subject,
+        "ce_time": at.isoformat(timespec="microseconds"),
+        "ce_dataschema": f"urn:heli:schema:{NOTICE_TYPES[about]}",
+        "content-type": "application/json",
+    }
+    return tuple((name, value.encode()) for name, value in pairs.items())
 
 
 EVENTS = (NoticeDelivered, NoticeDelayed, NoticeUnroutable, LinkAnswered, EndpointChanged)
