@@ -26,7 +26,6 @@ BATCH: dict[str, Any] = {
     "no_reply": True,  # a stranger's `reply_to` header would make FastStream publish for him
     "auto_offset_reset": "earliest",
     "session_timeout_ms": 10000,
-    "metadata_max_age_ms": 10000,
 }
 """What every subscriber states. A guard walks the subscribers and fails on one that does not."""
 
@@ -51,7 +50,13 @@ Batch = Sequence[Read | Unreadable]
 def build(bootstrap: str) -> KafkaBroker:
     """A broker that only consumes: events leave through the outbox. No log of records, no topic made by accident."""
     return KafkaBroker(
-        bootstrap, logger=None, apply_types=True, allow_auto_create_topics=False, parser=_parse, decoder=_decode, graceful_timeout=20
+        bootstrap,
+        logger=None,
+        allow_auto_create_topics=False,
+        parser=_parse,
+        decoder=_decode,
+        graceful_timeout=20,
+        metadata_max_age_ms=10000,  # how soon the replies topic of a new agency is heard
     )
 
 

@@ -134,26 +134,34 @@ class Room:
             except AGAIN as reason:
                 failure = reason
                 await asyncio.sleep(random.uniform(0, 0.01 * 2**attempt))  # noqa: S311 - jitter
-            except (*REFUSED, *LOCKED) as refusal:
+            except LOCKED as reason:
+                names = list(dict.fromkeys(m.aggregate for m in messages))
+                if len(names) == 1:
+                    raise Unavailable from reason
+                first = set(names[: len(names) // 2])  # never within one aggregate: its second message must not overtake its first
+                return await self._apart([m.aggregate in first for m in messages], messages, settle)
+            except REFUSED as refusal:
                 if len(messages) == 1:
                     return [await self._alone(messages[0], refusal, settle)]
-                return await self._halved(messages, settle)
+                middle = len(messages) // 2
+                return await self._apart([place < middle for place in range(len(messages))], messages, settle)
         raise Unavailable from failure
 
-    async def _halved(self, messages: Sequence[Message], settle: Settle | None) -> list[Response]:
-        """Both halves are tried whatever becomes of the first: a row that stays locked delays only its own message."""
-        middle = len(messages) // 2
-        halves = [await self._tried(half, settle) for half in (messages[:middle], messages[middle:])]
-        for half in halves:
-            if isinstance(half, Exception):
-                raise half
-        return [response for half in halves if not isinstance(half, Exception) for response in half]
-
-    async def _tried(self, messages: Sequence[Message], settle: Settle | None) -> list[Response] | Exception:
-        try:
-            return await self.handle(messages, settle)
-        except (Problem, Clash) as reason:
-            return reason
+    async def _apart(self, first: Sequence[bool], messages: Sequence[Message], settle: Settle | None) -> list[Response]:
+        """Two parts, both tried whatever becomes of the first: a row that stays locked delays only its own messages."""
+        answered: dict[int, Response] = {}
+        failures: list[Exception] = []
+        for part in (True, False):
+            chosen = [place for place, mark in enumerate(first) if mark is part]
+            try:
+                responses = await self.handle([messages[place] for place in chosen], settle)
+            except (Problem, Clash) as reason:
+                failures.append(reason)
+            else:
+                answered.update(zip(chosen, responses, strict=True))
+        if failures:
+            raise failures[0]
+        return [answered[place] for place in range(len(messages))]
 
     async def park(self, parked: Sequence[Parked]) -> None:
         """Parks what could not even be turned into a message of this kind; the same record twice is parked once."""
@@ -202,8 +210,6 @@ class Room:
 
     async def _alone(self, message: Message, refusal: Exception, settle: Settle | None) -> Response:
         """The culprit, by itself: a record of our own is parked, a caller is told."""
-        if isinstance(refusal, LOCKED):
-            raise Unavailable from refusal
         if message.record is None or message.released:
             constraint = getattr(refusal, "constraint_name", None)
             if isinstance(refusal, asyncpg.UniqueViolationError) and constraint:

@@ -1,7 +1,6 @@
 """What does every tier share? The server, found once per run, and a database per test."""
 
-from collections.abc import AsyncIterator, Callable, Awaitable
-from pathlib import Path
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
@@ -36,5 +35,3 @@ async def database(postgres_server: str) -> AsyncIterator[Callable[[str], Awaita
     yield make
     for url in made:
         await places.drop_database(postgres_server, url)
-
-

@@ -20,14 +20,14 @@ def path() -> Path:
 
 
 def agencies(file: Path) -> list[dict[str, Any]]:
-    """The entries of the file as they stand there; their `code` is filled in from `agency` where that is the name used."""
-    if not file.exists():
-        raise FileNotFoundError(f"The agency directory {file} is missing. Repair: unset HELI_DIRECTORY, or point it at a file")
-    content = yaml.safe_load(file.read_text())
-    entries = content if isinstance(content, list) else content["agencies"]
-    if isinstance(entries, dict):
-        entries = [{"code": code, **entry} for code, entry in entries.items()]
-    return [{"code": str(entry.get("code") or entry["agency"]), **entry} for entry in entries]
+    """The entries of the file as they stand there (`code`, `department`, `region` ...); referral is the one that judges them."""
+    try:
+        entries: list[dict[str, Any]] = yaml.safe_load(file.read_bytes())["agencies"]
+    except (OSError, yaml.YAMLError, KeyError, TypeError) as reason:
+        raise RuntimeError(
+            f"The agency directory {file} cannot be read: {reason}\nRepair: unset HELI_DIRECTORY, or point it at a file"
+        ) from reason
+    return [{**entry, "code": str(entry["code"])} for entry in entries]
 
 
 def ready_made(entries: Iterable[dict[str, Any]]) -> dict[str, Claims]:

@@ -14,6 +14,7 @@ KAFKA_IMAGE = "confluentinc/cp-kafka:7.6.0"
 POSTGRES_IMAGE = "postgres:17"
 KAFKA_PORT = 9093
 POSTGRES_PORT = 5432
+STOP_SECONDS = 5
 KAFKA_SETTINGS = {
     "KAFKA_AUTO_CREATE_TOPICS_ENABLE": "false",
     "KAFKA_BROKER_SESSION_TIMEOUT_MS": "1000",
@@ -53,7 +54,7 @@ class Container:
     async def stop(self) -> None:
         """Orderly; what it stored stays for the next `start`."""
         if self._made:
-            await asyncio.to_thread(self._container.get_wrapped_container().stop)
+            await asyncio.to_thread(self._container.get_wrapped_container().stop, timeout=STOP_SECONDS)
 
     async def remove(self) -> None:
         """The container and what it stored are gone."""

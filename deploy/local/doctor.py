@@ -45,7 +45,7 @@ def _kafka() -> Iterator[Finding]:
     elif kafka_jars.have_maven():
         yield Finding("ok", f"Kafka {kafka_jars.VERSION} will be fetched through Maven (43 MB, once)")
     elif docker.answers():
-        yield Finding("ok", "Kafka will run in Docker, because there is no Maven")
+        yield Finding("warning", "no Maven: Kafka runs in Docker, and its data does not survive `heli down`", "apt-get install maven")
         return
     else:
         yield Finding("blocks", "Kafka needs Maven (for its jars) or Docker, and neither works here", "apt-get install maven")

@@ -162,10 +162,10 @@ class Stack:
         self._watchers = []
         await asyncio.gather(*(part.stop() for part in self._services.values()))
         for server in (self._kafka, self._postgres):
-            if server:
-                await server.stop()
             if isinstance(server, Container):
                 await server.remove()
+            elif server:
+                await server.stop()
         self._kafka = self._postgres = None
         self.state.release()
 

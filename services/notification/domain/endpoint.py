@@ -1,12 +1,13 @@
 """How is a party reached, and with which secrets is it signed for?"""
 
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID, uuid5
 
 import msgspec
 
 from services.notification.domain.notice import Channel
-from shared.contracts.notification import EndpointChanged
+from shared.contracts.notification import EndpointChanged, feed_topic
 
 ROTATION = timedelta(hours=24)
 """For so long after a rotation both secrets sign, so that the receiver may change its own at any moment of it."""
@@ -47,6 +48,28 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def secrets(self) -> tuple[str, ...]:
         return tuple(secret for secret in (self.secret, self.previous) if secret is not None)
+
+    def signed(self, secret: str, now: datetime, *, rotate: bool) -> "Endpoint":
+        """With a first secret, or with a new one beside which the old one signs for a day."""
+        if self.secret is None:
+            return msgspec.structs.replace(self, secret=secret)
+        if rotate:
+            return msgspec.structs.replace(self, secret=secret, previous=self.secret, previous_until=now + ROTATION)
+        return self
+
+    def rotated(self) -> "Endpoint":
+        """Only the newest secret signs."""
+        return msgspec.structs.replace(self, previous=None, previous_until=None)
+
+    def shown(self) -> dict[str, Any]:
+        """What a party or an operator may see: never a secret."""
+        return {
+            "party": self.party,
+            "webhook": {"url": self.url, "enabled": self.enabled} if self.url else None,
+            "feed": feed_topic(self.party) if self.feed else None,
+            "old_secret_until": self.previous_until,
+            "version": self.version,
+        }
 
     def changed(self) -> EndpointChanged:
         return EndpointChanged(party=self.party, webhook=self.url is not None, feed=self.feed, enabled=self.enabled)

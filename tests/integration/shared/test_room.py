@@ -59,7 +59,8 @@ async def test_one_message_that_the_database_refuses_is_parked_alone(room: Room,
     messages = [add(c, 99 if turn == 4 else 1, id=str(turn), record=record(turn)) for turn, c in enumerate(counters)]
     await room.handle(messages)
     assert [await total(pool, c) for c in counters] == [1, 1, 1, 1, None, 1, 1, 1, 1]
-    assert await pool.fetchrow("select stream, reason, message from parked") == (str(counters[4]), "constraint", "4")
+    parked = await pool.fetch("select stream, reason, message from parked")
+    assert [tuple(row) for row in parked] == [(str(counters[4]), "constraint", "4")]
 
 
 async def test_a_nul_character_parks_its_own_message_only(room: Room, pool: asyncpg.Pool) -> None:
@@ -187,7 +188,7 @@ async def test_a_row_locked_for_long_delays_only_its_own_message(room: Room, poo
     await room.handle([add(locked, id="1"), add(free, id="2")])
     async with pool.acquire() as other, other.transaction():
         await other.execute("select 1 from counter where id = $1 for update", locked)
-        waiting = asyncio.create_task(room.handle([add(locked, id="3"), add(free, id="4")]))
+        waiting = asyncio.create_task(room.handle([add(locked, id="3"), add(locked, id="5"), add(free, id="4")]))
         async with asyncio.timeout(25):
             while await total(pool, free) != 2:  # noqa: ASYNC110 - the fact is a row, there is no event to wait for
                 await asyncio.sleep(0.05)
@@ -195,4 +196,4 @@ async def test_a_row_locked_for_long_delays_only_its_own_message(room: Room, poo
         await waiting
     except Problem as told:
         assert told.slug == "unavailable"  # noqa: PT017 - either is right: it depends on when the lock went
-    assert await total(pool, locked) in (1, 2)
+    assert await total(pool, locked) in (1, 3)

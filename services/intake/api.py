@@ -1,0 +1,157 @@
+"""What may be asked of intake by HTTP? Filing a report, reading it by right of an open leg, following it as its reporter."""
+
+import secrets
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from functools import partial
+from typing import Annotated, Any
+from uuid import UUID
+
+import msgspec
+from fastapi import APIRouter, Depends, Request
+from fastapi import Response as HttpResponse
+
+from services.intake import store
+from services.intake.domain.content import narrow
+from services.intake.domain.told import Told, Unit, content_of, faults
+from services.intake.handlers import CODE_KEY, FileReport, Reading, ReadReport
+from shared.calendar import SHANGHAI
+from shared.errors import NotFound, Problem, Unavailable
+from shared.http import enter, keyed, message_of, reply
+from shared.identifiers import case_id, format_short_code, new_short_code, uuid7
+from shared.identity import Allow, Caller
+from shared.messages import Message, Response
+from shared.regions import Regions
+from shared.room import Clash
+
+Seal = Callable[[Message], Awaitable[Message]]
+CODES = 5
+"""How many short codes are tried: of 2^40 even the second is hardly ever needed."""
+KEY = {
+    "parameters": [
+        {
+            "name": "Idempotency-Key",
+            "in": "header",
+            "required": True,
+            "description": "New for each new report, the same when you repeat one: the same key gets the same answer.",
+            "schema": {"type": "string", "minLength": 1, "maxLength": 128},
+        }
+    ]
+}
+
+router = APIRouter(tags=["reports"])
+
+
+@router.post("/reports", status_code=202, openapi_extra=KEY)
+async def post(told: Told, request: Request, caller: Annotated[Caller, Depends(Allow("reporter"))]) -> HttpResponse:
+    """Files a report. 202 is said after the commit; `code` is the receipt number, `children` how many get a case."""
+    return reply(await file(request, caller, told, partial(keyed, request)))
+
+
+async def file(request: Request, caller: Caller, told: Told, seal: Seal) -> Response:
+    """The one way in for a report, also for the page: checks, seals with the key, hands to the room. Raises Problem."""
+    now, regions = datetime.now(UTC), Regions.load()
+    region = regions.find(told.region)
+    broken = faults(told, now, regions)
+    if broken or region is None:
+        raise Problem(422, "invalid", "Some fields break a rule. Nothing was stored.", faults=broken)
+    report, unit = uuid7(), Unit(caller.party, caller.reporter_kind, caller.token)
+    content = content_of(told, report, unit, request.app.state.settings.child_key, now.astimezone(SHANGHAI).date())
+    body = FileReport(report=report, code=_new_code(), region=region.code, seen_at=told.seen_at, content=content)
+    message = Message(
+        body=body,
+        aggregate=report,
+        source=f"unit/{caller.party}",
+        actor=caller.party,
+        traceparent=message_of(request),
+        received=now,
+    )
+    return await _enter(request, await seal(message))
+
+
+async def _enter(request: Request, message: Message) -> Response:
+    for _ in range(CODES):
+        try:
+            return await enter(request.app.state.reports, message, emergency=True)
+        except Clash as clash:
+            if clash.name != CODE_KEY:
+                raise
+            message = msgspec.structs.replace(message, body=msgspec.structs.replace(message.body, code=_new_code()))
+    raise Unavailable(emergency=True)
+
+
+def _new_code() -> str:
+    return new_short_code(secrets.token_bytes(5))
+
+
+@router.get("/reports/{report}")
+async def read(report: str, request: Request, caller: Annotated[Caller, Depends(Allow("agency"))]) -> HttpResponse:
+    """What the caller's department needs of a report on which the caller holds an open leg. The reading is recorded first."""
+    found = await store.find(request.app.state.engine, report)
+    if found is None:
+        raise NotFound
+    body = ReadReport(agency=caller.party, department=caller.department, role=caller.role)
+    message = Message(body=body, aggregate=found.id, actor=f"{caller.party}/{caller.token}", traceparent=message_of(request))
+    response = await enter(request.app.state.reports, message)
+    if response.status != 200:  # noqa: PLR2004 - no right, or gone meanwhile: the same as what does not exist
+        raise NotFound
+    reading = msgspec.json.decode(response.body, type=Reading)
+    content = await store.content(request.app.state.engine, found.id)
+    view = {**_about(found), "seen_at": found.seen_at, "leg": reading.leg, **narrow(content, caller.department, reading.children)}
+    return _private(view)
+
+
+@router.get("/reports/{report}/progress")
+async def progress(report: str, request: Request, caller: Annotated[Caller, Depends(Allow("reporter"))]) -> HttpResponse:
+    """How far each department is with a report of the caller's own unit: times alone, nothing of what was found."""
+    found = await store.find(request.app.state.engine, report)
+    if found is None or found.party != caller.party:
+        raise NotFound
+    legs = [_followed(leg) for leg in await store.legs(request.app.state.engine, found.id)]
+    counts = {fact: sum(leg[fact] is not None for leg in legs) for fact in FACTS}
+    cases = {"owed": found.minors, "open": len(found.opened.split())}
+    return _private({**_about(found), "cases": cases, "counts": counts, "legs": legs})
+
+
+FACTS = {"told": "issued_at", "delivered": "delivered_at", "seen": "seen_at", "accepted": "accepted_at", "done": "done_at"}
+
+
+def _followed(leg: Any) -> dict[str, Any]:
+    return {"leg": leg.id, "case": leg.case_id, "department": leg.department} | {fact: getattr(leg, at) for fact, at in FACTS.items()}
+
+
+def _about(found: Any) -> dict[str, Any]:
+    return {"report": found.id, "code": format_short_code(found.code), "received_at": found.received_at, "region": found.region}
+
+
+def _private(view: dict[str, Any]) -> HttpResponse:
+    response = reply(Response.json(200, view))
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+@router.get("/operator/reports/{report}", dependencies=[Depends(Allow("operator"))])
+async def overview(report: str, request: Request) -> HttpResponse:
+    """Ids, codes and times of one report, for `heli trace`; nothing of its content."""
+    found = await store.find(request.app.state.engine, report)
+    if found is None:
+        raise NotFound
+    legs = await store.legs(request.app.state.engine, found.id)
+    view = {
+        **_about(found),
+        "situations": found.situations.split(),
+        "groups": found.groups.split(),
+        "reporter_kind": found.reporter_kind,
+        "minors": found.minors,
+        "opened_due": found.opened_due,
+        "opened_at": found.opened_at,
+        "stalled_at": found.stalled_at,
+        "next_due": found.next_due,
+        "cases": [_case(found.id, number) for number in found.opened.split()],
+        "legs": [_followed(leg) | {"agency": leg.agency, "active": leg.active_at, "ended": leg.ended} for leg in legs],
+    }
+    return _private(view)
+
+
+def _case(report: UUID, number: str) -> dict[str, Any]:
+    return {"case": case_id(report, int(number)), "number": int(number)}

@@ -1,0 +1,39 @@
+"""What does intake listen to? One event, one message."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from faststream import Context
+from faststream.kafka import KafkaRouter
+from faststream.kafka.annotations import KafkaMessage
+
+from shared.broker import BATCH, Listener, Read, Route
+from shared.contracts import referral
+from shared.messages import Message
+from shared.room import Room
+
+EVENTS = (
+    referral.CaseOpened,
+    referral.LegIssued,
+    referral.LegDelivered,
+    referral.LegSeen,
+    referral.LegAccepted,
+    referral.LegActive,
+    referral.LegDeclined,
+    referral.LegFulfilled,
+)
+
+router = KafkaRouter()
+
+
+@router.subscriber(referral.TOPIC, group_id=f"intake.{referral.TOPIC}", **BATCH)
+async def on_referral(message: KafkaMessage, listener: Annotated[Any, Context("referral")]) -> None:
+    await listener(await message.decode())
+
+
+def referral_listener(reports: Room) -> Listener:
+    return Listener("intake", referral.TOPIC, [Route(event, reports, followed) for event in EVENTS], reports)
+
+
+def followed(event: referral.CaseEvent, _: Read) -> Sequence[Message]:
+    return [Message(body=event, aggregate=event.report)]

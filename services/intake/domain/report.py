@@ -1,0 +1,80 @@
+"""What does intake hold of a report, who may read it, and until when must its cases be open?"""
+
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import msgspec
+
+from shared.identifiers import case_id
+
+URGENT, PLAIN = timedelta(seconds=60), timedelta(minutes=10)
+"""Until every child has its case: with an L or M situation, and without. Basis local: no law gives a number."""
+
+
+def opened_within(situations: tuple[str, ...]) -> timedelta:
+    return URGENT if situations else PLAIN
+
+
+class Leg(msgspec.Struct, frozen=True, kw_only=True):
+    """One duty of one agency, as referral tells it. `ended`: declined or fulfilled; None while it is open."""
+
+    id: UUID
+    report_id: UUID
+    case_id: UUID
+    agency: str
+    department: str
+    issued_at: datetime
+    delivered_at: datetime | None = None
+    seen_at: datetime | None = None
+    accepted_at: datetime | None = None
+    active_at: datetime | None = None
+    done_at: datetime | None = None
+    ended: str | None = None
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """One report, without what is personal in it: `content` is there only while the report is new and not yet saved.
+
+    `party` is the reporter unit, `groups` all groups named in it, `minors` the number of cases owed, `opened` the numbers of
+    the children whose case is open.
+    """
+
+    id: UUID
+    code: str
+    party: str
+    reporter_kind: str
+    situations: tuple[str, ...]
+    groups: tuple[str, ...]
+    region: str
+    seen_at: datetime
+    received_at: datetime
+    minors: int
+    opened_due: datetime
+    changed_at: datetime
+    opened: tuple[int, ...] = ()
+    opened_at: datetime | None = None
+    stalled_at: datetime | None = None
+    version: int = 0
+    trace: str = ""
+    next_due: datetime | None = None
+    legs: dict[UUID, Leg] = {}
+    content: bytes = b""
+
+    def with_leg(self, leg: Leg) -> "Report":
+        return msgspec.structs.replace(self, legs={**self.legs, leg.id: leg})
+
+    def with_case(self, number: int, now: datetime) -> "Report":
+        """One more child has its case; the last one ends the clock."""
+        opened = tuple(sorted({*self.opened, number}))
+        if self.opened_at is not None or len(opened) < self.minors:
+            return msgspec.structs.replace(self, opened=opened)
+        return msgspec.structs.replace(self, opened=opened, opened_at=now, next_due=None)
+
+    def open_legs(self, agency: str) -> list[Leg]:
+        """The right to read: what the agency owes and has not ended."""
+        return sorted((leg for leg in self.legs.values() if leg.agency == agency and leg.ended is None), key=lambda leg: leg.id)
+
+    def children_of(self, legs: list[Leg]) -> tuple[int, ...]:
+        """Numbers of the children whom these legs concern."""
+        cases = {leg.case_id for leg in legs}
+        return tuple(number for number in self.opened if case_id(self.id, number) in cases)

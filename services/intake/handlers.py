@@ -1,0 +1,205 @@
+"""What happens in intake? One pure function per message, its type beside it."""
+
+from datetime import datetime
+from functools import singledispatch
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from services.intake.domain.content import Content, sight
+from services.intake.domain.report import Leg, Report, opened_within
+from services.intake.domain.told import fault
+from shared.calendar import SHANGHAI
+from shared.contracts.intake import ChildNamed, ReportAccepted, ReportProgressed, ReportRead, ReportStalled
+from shared.contracts.referral import (
+    CaseOpened,
+    LegAccepted,
+    LegActive,
+    LegDeclined,
+    LegDelivered,
+    LegEvent,
+    LegFact,
+    LegFulfilled,
+    LegIssued,
+    LegSeen,
+)
+from shared.errors import RuleBroken
+from shared.identifiers import format_short_code
+from shared.messages import Decision, Message, Moment, Response
+
+CODE_KEY = "report_code_key"
+"""The constraint that a short code breaks when another report has it: the door makes a new one."""
+FACTS: dict[type[LegFact], str] = {
+    LegDelivered: "delivered",
+    LegSeen: "seen",
+    LegAccepted: "accepted",
+    LegActive: "active",
+    LegFulfilled: "done",
+}
+ENDS: dict[type[LegFact], str] = {LegDeclined: "declined", LegFulfilled: "fulfilled"}
+UNTOLD = ("active",)
+"""What an agency does meanwhile is its own affair: the reporter hears told, delivered, seen, accepted and done."""
+
+
+def decide(report: Report | None, message: Message, at: Moment) -> Decision:
+    return handle(message.body, report, at)
+
+
+@singledispatch
+def handle(body: Any, report: Report | None, at: Moment) -> Decision:
+    raise TypeError(type(body).__name__)
+
+
+class FileReport(msgspec.Struct, frozen=True, kw_only=True):
+    """A reporter unit files a report; id and short code were made at the door. `region`: 12 digits."""
+
+    report: UUID
+    code: str
+    region: str
+    seen_at: datetime
+    content: Content
+
+
+@handle.register
+def accept(body: FileReport, _: Report | None, at: Moment) -> Decision:
+    """Everybody under 18 on this day gets a case; the clock runs from when the report was received."""
+    today = at.now.astimezone(SHANGHAI).date()
+    content = msgspec.structs.replace(body.content, people=tuple(person.on(today) for person in body.content.people))
+    children = tuple(
+        ChildNamed(number=p.number, child=p.child, age=p.age or 0, sex=p.sex, groups=p.groups, estimated=p.age_estimated)
+        for p in content.people
+        if p.minor
+    )
+    if not children:
+        raise RuleBroken("invalid", "Some fields break a rule.", status=422, faults=(fault("/children", "nobody-under-18"),))
+    due = at.received + opened_within(content.situations)
+    report = Report(
+        id=body.report,
+        code=body.code,
+        party=content.party,
+        reporter_kind=content.reporter_kind,
+        situations=content.situations,
+        groups=content.all_groups,
+        region=body.region,
+        seen_at=body.seen_at,
+        received_at=at.received,
+        minors=len(children),
+        opened_due=due,
+        next_due=due,
+        changed_at=at.now,
+        trace=at.traceparent,
+        content=msgspec.json.encode(content),
+    )
+    event = ReportAccepted(
+        report=report.id,
+        code=report.code,
+        situations=report.situations,
+        groups=content.groups,
+        region=report.region,
+        reporter_kind=report.reporter_kind,
+        seen_at=report.seen_at,
+        received_at=report.received_at,
+        children=children,
+    )
+    return Decision(aggregate=report, events=(event,), response=_receipt(report))
+
+
+def _receipt(report: Report) -> Response:
+    receipt = {
+        "report": report.id,
+        "code": format_short_code(report.code),
+        "received_at": report.received_at,
+        "children": report.minors,
+    }
+    return Response.json(202, receipt)
+
+
+class ReadReport(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody of an agency wants to read the content."""
+
+    agency: str
+    department: str
+    role: str
+
+
+class Reading(msgspec.Struct, frozen=True, kw_only=True):
+    """What the door may show: the content of these children, by right of this leg."""
+
+    leg: UUID
+    children: tuple[int, ...]
+
+
+@handle.register
+def read(body: ReadReport, report: Report | None, _: Moment) -> Decision:
+    """An open leg is the right. The reading is recorded; the content itself never passes through here."""
+    legs = report.open_legs(body.agency) if report else []
+    if report is None or not legs:
+        raise RuleBroken("not-found", "No open leg.", status=404)
+    event = ReportRead(
+        report=report.id,
+        code=report.code,
+        leg=legs[0].id,
+        agency=body.agency,
+        department=body.department,
+        role=body.role,
+        fields=sight(body.department, report.situations, report.groups).fields(),
+    )
+    reading = Reading(leg=legs[0].id, children=report.children_of(legs))
+    return Decision(aggregate=report, events=(event,), response=Response.json(200, reading))
+
+
+@handle.register
+def note_case_opened(body: CaseOpened, report: Report | None, at: Moment) -> Decision:
+    known = _known(report)
+    return Decision(aggregate=known if body.number in known.opened else known.with_case(body.number, at.now))
+
+
+@handle.register
+def note_leg_issued(body: LegIssued, report: Report | None, _: Moment) -> Decision:
+    known = _known(report)
+    if body.leg in known.legs:
+        return Decision(aggregate=known)
+    leg = _leg(body, issued_at=body.issued_at)
+    return Decision(aggregate=known.with_leg(leg), events=(_progressed(known, leg, "told", leg.issued_at),))
+
+
+@handle.register
+def note_leg_fact(body: LegFact, report: Report | None, _: Moment) -> Decision:
+    """The first of each fact stands. A fact before its leg was issued cannot come (one key, one order); it would be kept."""
+    known = _known(report)
+    leg = old = known.legs.get(body.leg) or _leg(body, issued_at=body.at)
+    fact, end = FACTS.get(type(body)), ENDS.get(type(body))
+    events: tuple[ReportProgressed, ...] = ()
+    if fact and getattr(leg, f"{fact}_at") is None:
+        leg = msgspec.structs.replace(leg, **{f"{fact}_at": body.at})
+        events = () if fact in UNTOLD else (_progressed(known, leg, fact, body.at),)
+    if end and leg.ended is None:
+        leg = msgspec.structs.replace(leg, ended=end)
+    return Decision(aggregate=known if leg is old else known.with_leg(leg), events=events)
+
+
+def _known(report: Report | None) -> Report:
+    if report is None:
+        raise RuleBroken("unknown-report", "No such report was accepted here.")
+    return report
+
+
+def _leg(event: LegEvent, issued_at: datetime) -> Leg:
+    return Leg(
+        id=event.leg, report_id=event.report, case_id=event.case, agency=event.agency, department=event.department, issued_at=issued_at
+    )
+
+
+def _progressed(report: Report, leg: Leg, fact: str, at: datetime) -> ReportProgressed:
+    return ReportProgressed(
+        report=report.id, code=report.code, party=report.party, case=leg.case_id, leg=leg.id, department=leg.department, fact=fact, at=at
+    )
+
+
+def tick(report: Report, at: Moment) -> Decision:
+    """Not every child has its case in time: said once, and not silence."""
+    if report.next_due is None or at.now < report.next_due:
+        return Decision(aggregate=report)
+    event = ReportStalled(report=report.id, code=report.code, region=report.region, received_at=report.received_at, due=report.opened_due)
+    return Decision(aggregate=msgspec.structs.replace(report, stalled_at=at.now, next_due=None), events=(event,))

@@ -1,0 +1,98 @@
+"""What is a partner told of an event? Thin: ids, codes, times, the county at most."""
+
+from datetime import datetime
+
+import msgspec
+
+from services.notification.domain.known import Known
+from shared.contracts.intake import ReportProgressed, ReportStalled
+from shared.contracts.notification import (
+    ANSWER_REFUSED,
+    LEG_DECLINED,
+    LEG_ESCALATED,
+    LEG_ISSUED,
+    REPORT_PROGRESSED,
+    REPORT_STALLED,
+    NoticeData,
+)
+from shared.contracts.referral import AnswerRefused, LegDeclined, LegEscalated, LegEvent, LegIssued
+
+
+def leg_issued(body: LegIssued, event: str, known: Known, now: datetime) -> NoticeData:
+    return msgspec.structs.replace(
+        _leg(LEG_ISSUED, event, body.agency, body),
+        region=known.county(body.region),
+        unassigned=body.unassigned,
+        replaces=body.replaces,
+        delivered_due=body.due.delivered,
+        seen_due=body.due.seen,
+        accepted_due=body.due.accepted,
+        active_due=body.due.active,
+        link=known.links.link(body.leg, body.agency, now),
+    )
+
+
+def leg_escalated(body: LegEscalated, event: str) -> NoticeData:
+    return msgspec.structs.replace(_leg(LEG_ESCALATED, event, body.to, body), clock=body.clock, rung=body.rung, who=body.who)
+
+
+def leg_declined(body: LegDeclined, event: str, party: str) -> NoticeData:
+    return msgspec.structs.replace(_leg(LEG_DECLINED, event, party, body), reason=body.reason, at=body.at)
+
+
+def answer_refused(body: AnswerRefused, event: str) -> NoticeData:
+    """Nothing but what the agency sent and what that met: the leg it names may be another's."""
+    return NoticeData(
+        about=ANSWER_REFUSED,
+        event=event,
+        party=body.agency,
+        leg=body.leg,
+        answer=body.answer,
+        reason=body.reason,
+        state=body.state,
+        partition=body.partition,
+        offset=body.offset,
+    )
+
+
+def report_stalled(body: ReportStalled, event: str, party: str, known: Known) -> NoticeData:
+    return NoticeData(
+        about=REPORT_STALLED,
+        event=event,
+        party=party,
+        report=body.report,
+        code=body.code,
+        region=known.county(body.region),
+        due=body.due,
+        at=body.received_at,
+    )
+
+
+def report_progressed(body: ReportProgressed, event: str) -> NoticeData:
+    return NoticeData(
+        about=REPORT_PROGRESSED,
+        event=event,
+        party=body.party,
+        report=body.report,
+        code=body.code,
+        leg=body.leg,
+        department=body.department,
+        fact=body.fact,
+        at=body.at,
+    )
+
+
+def _leg(about: str, event: str, party: str, body: LegEvent) -> NoticeData:
+    return NoticeData(
+        about=about,
+        event=event,
+        party=party,
+        agency=body.agency,
+        report=body.report,
+        code=body.code,
+        case=body.case,
+        leg=body.leg,
+        department=body.department,
+        duty=body.duty,
+        grade=body.grade,
+    )

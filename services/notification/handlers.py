@@ -1,0 +1,284 @@
+"""What happens in notification? One pure function per message."""
+
+from collections.abc import Iterable
+from functools import singledispatch
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from services.notification import domain
+from services.notification.domain import Endpoint, Known, Notice, telling
+from shared.contracts.directory import OPERATIONS
+from shared.contracts.intake import ReportProgressed, ReportStalled
+from shared.contracts.notification import ENDPOINT_TESTED, REPORT_PROGRESSED, LinkAnswered, NoticeData
+from shared.contracts.referral import AnswerRefused, LegAccepted, LegActive, LegDeclined, LegEscalated, LegEvent, LegFulfilled, LegIssued
+from shared.errors import RuleBroken
+from shared.messages import Decision, Message, Moment, Response
+
+
+def decide(notice: Notice | None, message: Message, at: Moment) -> Decision:
+    return handle(message.body, notice, message.id or "", at)
+
+
+def tick(notice: Notice, at: Moment) -> Decision:
+    ticked, step = domain.tick(notice, at)
+    return Decision(aggregate=ticked, events=step.events, sends=step.sends)
+
+
+@singledispatch
+def handle(body: Any, notice: Notice | None, event: str, at: Moment) -> Decision:
+    raise TypeError(type(body).__name__)
+
+
+@handle.register
+def tell_leg_issued(body: LegIssued, notice: Notice | None, event: str, at: Moment) -> Decision:
+    """The agency learns what it owes, with a link by which its duty officer accepts."""
+    due, county = body.due, _known(at).county(body.region)
+    issued = msgspec.structs.replace(
+        _of_leg(notice, body, at),
+        region=county,
+        delivered_due=due.delivered,
+        seen_due=due.seen,
+        accepted_due=due.accepted,
+        active_due=due.active,
+        done_due=due.done,
+    )
+    return _tell(issued, [telling.leg_issued(body, event, _known(at), at.now)], at)
+
+
+@handle.register
+def tell_leg_escalated(body: LegEscalated, notice: Notice | None, event: str, at: Moment) -> Decision:
+    """Whoever stands on the rung that fired learns of the silence."""
+    return _tell(_of_leg(notice, body, at), [telling.leg_escalated(body, event)], at)
+
+
+@handle.register
+def tell_leg_declined(body: LegDeclined, notice: Notice | None, event: str, at: Moment) -> Decision:
+    """The leg has ended; the superior learns of it, unless it was replaced at once."""
+    ended = _taken(_of_leg(notice, body, at), "ended")
+    return _tell(ended, [telling.leg_declined(body, event, body.tell)] if body.tell else [], at)
+
+
+@handle.register(LegAccepted)
+@handle.register(LegActive)
+def note_leg_taken(_body: LegAccepted | LegActive, notice: Notice | None, _event: str, _at: Moment) -> Decision:
+    """Whoever has accepted needs not be told again."""
+    return Decision(aggregate=_taken(notice, "accepted") if notice and notice.state == "open" else notice)
+
+
+@handle.register
+def note_leg_fulfilled(_body: LegFulfilled, notice: Notice | None, _event: str, _at: Moment) -> Decision:
+    return Decision(aggregate=_taken(notice, "ended") if notice else None)
+
+
+@handle.register
+def tell_answer_refused(body: AnswerRefused, notice: Notice | None, event: str, at: Moment) -> Decision:
+    """By topic: a refusal on the agency's own feed. By link: its page shows what the answer met."""
+    if body.via == "link":
+        return Decision(aggregate=msgspec.structs.replace(notice, refused_state=body.state or body.reason) if notice else None)
+    subject = _of(notice, body.leg or domain.agency_notice_id(body.agency), at)
+    return _tell(subject, [telling.answer_refused(body, event)], at)
+
+
+@handle.register
+def tell_report_stalled(body: ReportStalled, notice: Notice | None, event: str, at: Moment) -> Decision:
+    """Operations and the police of the region learn of it; where no operations are known yet, the notice waits for them."""
+    known = _known(at)
+    police = known.police(body.region)
+    parties = [*(known.operations() or (OPERATIONS,)), *([police] if police else [])]
+    told = [telling.report_stalled(body, event, party, known) for party in dict.fromkeys(parties)]
+    return _tell(_of_report(notice, body, at), told, at)
+
+
+@handle.register
+def tell_report_progressed(body: ReportProgressed, notice: Notice | None, event: str, at: Moment) -> Decision:
+    """A reporter that registered a webhook learns how it goes on; any other looks when it likes, so nothing waits for it."""
+    if not _known(at).channels(REPORT_PROGRESSED, body.party):
+        return Decision(aggregate=notice)
+    return _tell(_of_report(notice, body, at), [telling.report_progressed(body, event)], at)
+
+
+class TestEndpoint(msgspec.Struct, frozen=True):
+    """A party wants to see a notice arrive. `event` is made at the door."""
+
+    party: str
+    event: UUID
+
+
+@handle.register
+def tell_endpoint_tested(body: TestEndpoint, notice: Notice | None, _event: str, at: Moment) -> Decision:
+    channels = _known(at).channels(ENDPOINT_TESTED, body.party)
+    if not channels:
+        raise RuleBroken("no-endpoint", "Nothing is registered here that could be tested: neither an enabled webhook nor a topic.")
+    data = NoticeData(about=ENDPOINT_TESTED, event=str(body.event), party=body.party, at=at.now)
+    told = _tell(_of(notice, domain.agency_notice_id(body.party), at), [data], at)
+    answer = {"event": body.event, "deliveries": {c: domain.delivery_id(str(body.event), body.party, c) for c in channels}}
+    return msgspec.structs.replace(told, response=Response.json(202, answer))
+
+
+class AttemptEnded(msgspec.Struct, frozen=True, kw_only=True):
+    """The send door has performed an attempt; `error` is a slug, None when the receiver took it. `retry_after` in seconds."""
+
+    delivery: UUID
+    attempt: int
+    error: str | None
+    retry_after: float = 0.0
+
+
+@handle.register
+def note_attempt_ended(body: AttemptEnded, notice: Notice | None, _event: str, at: Moment) -> Decision:
+    delivery = notice.deliveries.get(body.delivery) if notice else None
+    if notice is None or delivery is None:
+        return Decision(aggregate=notice)
+    if body.error is None:
+        step = domain.arrived(notice, delivery, body.attempt, at)
+    else:
+        step = domain.attempt_ended(notice, delivery, body.attempt, body.error, body.retry_after, at)
+    return Decision(aggregate=notice.having(step.deliveries), events=step.events)
+
+
+class BrokerAcknowledged(msgspec.Struct, frozen=True, kw_only=True):
+    """The broker holds an entry of an agency's own topic."""
+
+    notice: UUID
+    delivery: UUID
+    traceparent: str = ""
+
+
+@handle.register
+def note_broker_acknowledged(body: BrokerAcknowledged, notice: Notice | None, _event: str, at: Moment) -> Decision:
+    delivery = notice.deliveries.get(body.delivery) if notice else None
+    if notice is None or delivery is None:
+        return Decision(aggregate=notice)
+    step = domain.acknowledged(notice, delivery, at)
+    return Decision(aggregate=notice.having(step.deliveries), events=step.events)
+
+
+class LinkUsed(msgspec.Struct, frozen=True):
+    """Somebody has pressed the button behind a right link."""
+
+    party: str
+
+
+@handle.register
+def answer_by_link(body: LinkUsed, notice: Notice | None, _event: str, at: Moment) -> Decision:
+    """Once, and only while the leg is open as far as we know; referral decides what it means."""
+    if notice is None or notice.agency != body.party or notice.state != "open" or notice.link_answered_at is not None:
+        return Decision(aggregate=notice)
+    if notice.report is None or notice.case_id is None:
+        return Decision(aggregate=notice)
+    event = LinkAnswered(report=notice.report, case=notice.case_id, leg=notice.id, agency=body.party, answer="accepted", at=at.received)
+    return Decision(aggregate=msgspec.structs.replace(notice, link_answered_at=at.now), events=(event,))
+
+
+def decide_endpoint(endpoint: Endpoint | None, message: Message, at: Moment) -> Decision:
+    return change(message.body, endpoint, at)
+
+
+def tick_endpoint(endpoint: Endpoint, at: Moment) -> Decision:
+    """The rotation is over: only the new secret signs."""
+    over = endpoint.previous_until is not None and endpoint.previous_until <= at.now
+    return Decision(aggregate=endpoint.rotated() if over else endpoint)
+
+
+@singledispatch
+def change(body: Any, endpoint: Endpoint | None, at: Moment) -> Decision:
+    raise TypeError(type(body).__name__)
+
+
+class Configure(msgspec.Struct, frozen=True, kw_only=True):
+    """How a party wants to be reached from now on. `secret` is made at the door and used if one is needed.
+
+    `expected` is the version that the caller has seen, None when it believes that there is none.
+    """
+
+    party: str
+    url: str | None
+    feed: bool
+    rotate: bool
+    secret: str
+    expected: int | None
+    reporter: bool
+
+    def __repr__(self) -> str:
+        return f"Configure({self.party!r})"
+
+
+@change.register
+def configure(body: Configure, endpoint: Endpoint | None, at: Moment) -> Decision:
+    """Creates or edits; the answer holds the secret exactly when it is new."""
+    if body.reporter and body.party in _known(at).directory:
+        raise RuleBroken("party-is-agency", "This code is an agency's; a reporter unit cannot register for it.", status=403)
+    _must_match(endpoint, body.expected)
+    old = endpoint or Endpoint(id=domain.endpoint_id(body.party), party=body.party, changed_at=at.now, trace=at.traceparent)
+    signed = old.signed(body.secret, at.now, rotate=body.rotate) if body.url else msgspec.structs.replace(old.rotated(), secret=None)
+    new = msgspec.structs.replace(signed, url=body.url, feed=body.feed, enabled=True)
+    if new == endpoint:
+        return Decision(aggregate=endpoint, response=Response.json(200, endpoint.shown()))
+    answer = new.shown() | {"version": new.version + 1} | ({"secret": new.secret} if new.secret not in (None, old.secret) else {})
+    return Decision(aggregate=new, events=(new.changed(),), response=Response.json(200 if endpoint else 201, answer))
+
+
+def _must_match(endpoint: Endpoint | None, expected: int | None) -> None:
+    if endpoint is not None and expected is None:
+        raise RuleBroken("if-match-missing", "An endpoint exists. Read it, then send its ETag as If-Match.", status=428)
+    if expected is not None and (endpoint is None or expected not in (endpoint.version, ANY_VERSION)):
+        raise RuleBroken("if-match-failed", "The endpoint has changed since it was read. Read it again.", status=412)
+
+
+ANY_VERSION = -1
+"""What `If-Match: *` means."""
+
+
+class EndpointGone(msgspec.Struct, frozen=True):
+    """The receiver at this address has said 410: it wants nothing more."""
+
+    url: str
+
+    def __repr__(self) -> str:
+        return "EndpointGone(...)"
+
+
+@change.register
+def disable(body: EndpointGone, endpoint: Endpoint | None, _at: Moment) -> Decision:
+    """Only the address that said so; what is still to be told waits until the party registers again."""
+    if endpoint is None or not endpoint.enabled or endpoint.url != body.url:
+        return Decision(aggregate=endpoint)
+    disabled = msgspec.structs.replace(endpoint, enabled=False)
+    return Decision(aggregate=disabled, events=(disabled.changed(),))
+
+
+def _known(at: Moment) -> Known:
+    known: Known = at.reference
+    return known
+
+
+def _of(notice: Notice | None, key: UUID, at: Moment) -> Notice:
+    return notice or Notice(id=key, changed_at=at.now, trace=at.traceparent)
+
+
+def _of_leg(notice: Notice | None, body: LegEvent, at: Moment) -> Notice:
+    return msgspec.structs.replace(
+        _of(notice, body.leg, at),
+        report=body.report,
+        case_id=body.case,
+        code=body.code,
+        agency=body.agency,
+        department=body.department,
+        duty=body.duty,
+        grade=body.grade,
+    )
+
+
+def _of_report(notice: Notice | None, body: ReportStalled | ReportProgressed, at: Moment) -> Notice:
+    return msgspec.structs.replace(_of(notice, body.report, at), report=body.report, code=body.code)
+
+
+def _tell(notice: Notice, told: Iterable[NoticeData], at: Moment) -> Decision:
+    step = domain.tell(notice, told, at)
+    return Decision(aggregate=notice.having(step.deliveries), events=step.events)
+
+
+def _taken(notice: Notice, state: str) -> Notice:
+    return msgspec.structs.replace(notice.having(domain.end_waiting(notice).deliveries), state=state)

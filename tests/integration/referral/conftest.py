@@ -1,0 +1,96 @@
+"""Referral's rooms on a database of its own, with a directory and the shipped rules; no Kafka, no HTTP."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import asyncpg
+import msgspec
+import pytest
+
+from services.referral import app, handlers, store
+from services.referral.domain.agency import agency_id
+from services.referral.domain.case import Case
+from shared.contracts.intake import ChildNamed, ReportAccepted
+from shared.database import connect
+from shared.identifiers import case_id, uuid7
+from shared.messages import Message, Response
+from shared.reference import Reference
+from shared.room import Bells, Room
+from tests.support import county
+
+NOW = datetime(2026, 11, 24, 2, tzinfo=UTC)
+
+
+class Referral:
+    """What a story may do with referral alone."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self.pool = pool
+        reference, bells = Reference(store.knowledge), Bells()
+        self.cases, self.agencies = Room(app.CASE, pool, reference, bells), Room(app.AGENCY, pool, reference, bells)
+
+    async def prepare(self) -> None:
+        await self.pool.execute("create table shift (by interval not null)")
+        await self.pool.execute("insert into shift values (interval '0')")
+        await self.pool.execute(
+            "create or replace function heli_now() returns timestamptz language sql volatile as"
+            " 'select clock_timestamp() + (select by from shift)'"
+        )
+        for name, data in (("rules", max(app.RULES.glob("*.yaml")).read_bytes()), ("calendar", app.calendar.NATIONAL.read_bytes())):
+            await store.remember(self.pool, name, name, data)
+        for entry in county.AGENCIES:
+            await self.agencies.handle([Message(body=handlers.PutAgency(entry), aggregate=agency_id(entry.agency))])
+
+    async def forward(self, by: timedelta) -> None:
+        await self.pool.execute("update shift set by = by + $1", by)
+
+    async def report(
+        self, *situations: str, age: int = 9, kind: str = "school", groups: tuple[str, ...] = (), region: str = county.VILLAGE
+    ) -> Case:
+        report = uuid7()
+        child = ChildNamed(number=1, child=uuid4(), age=age, sex="female")
+        event = ReportAccepted(
+            report=report,
+            code=report.hex[-9:],
+            situations=situations,
+            groups=groups,
+            region=region,
+            reporter_kind=kind,
+            seen_at=NOW,
+            received_at=NOW,
+            children=(child,),
+        )
+        key = case_id(report, 1)
+        await self.cases.handle([Message(body=handlers.OpenCase(key, event, child), aggregate=key, id=str(key))])
+        return await self.case(key)
+
+    async def case(self, key: UUID) -> Case:
+        async with self.pool.acquire() as db, db.transaction():
+            return (await store.load(db, [key]))[key]
+
+    async def answer(self, leg: Any, answer: str, code: str | None = None, **more: Any) -> Response:
+        taken = handlers.TakeAnswer(
+            leg=leg.id, agency=more.pop("agency", leg.agency), answer=answer, via=more.pop("via", "http"), code=code, **more
+        )
+        return (await self.cases.handle([Message(body=taken, aggregate=leg.case_id, actor=leg.agency)]))[0]
+
+    async def sweep(self) -> int:
+        total = 0
+        while ticked := (await self.cases.sweep()).ticked:
+            total += ticked
+        return total
+
+    async def events(self, short: str) -> list[dict[str, Any]]:
+        rows = await self.pool.fetch("select data from journal where type = $1 order by seq", f"heli.{short}.v1")
+        return [msgspec.json.decode(row["data"]) for row in rows]
+
+
+@pytest.fixture
+async def referral(database: Callable[[str], Awaitable[str]]) -> AsyncIterator[Referral]:
+    pool = await connect(await database("referral"), 6, "test")
+    referral = Referral(pool)
+    await referral.prepare()
+    yield referral
+    await pool.close()
