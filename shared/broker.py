@@ -143,24 +143,17 @@ class Listener:
 
     async def apply(self, batch: Batch) -> None:
         shares: dict[int, tuple[Room, list[Message]]] = {}
-        dead: list[Unreadable] = []
-        broken: list[tuple[Room, Parked]] = []
-        for item in batch:
-            if isinstance(item, Unreadable):
-                dead.append(item)
-                continue
+        await self._bury([item for item in batch if isinstance(item, Unreadable)])
+        for item in (item for item in batch if isinstance(item, Read)):
             for route in self.routes.get(item.incoming.type, ()):
                 try:
                     messages = self._messages(route, item)
                 except (msgspec.ValidationError, ValueError):
-                    broken.append((route.room, _contract(item)))
+                    await _hand_over(shares)  # what came before it must not wait behind it
+                    await route.room.park([_contract(item)])
                 else:
                     shares.setdefault(id(route.room), (route.room, []))[1].extend(messages)
-        await self._bury(dead)
-        for room, parked in broken:
-            await room.park([parked])
-        for room, messages in shares.values():
-            await room.handle(messages)
+        await _hand_over(shares)
 
     async def release(self, record: Record, consumer: str, message: str, settle: Settle) -> None:
         """Applies a parked message again, in one transaction with its leaving the parking lot. Raises Problem when it is refused again."""
@@ -195,6 +188,12 @@ class Listener:
                 logs.get("consumer").error("record.unreadable", topic=r.topic, partition=r.partition, offset=r.offset, reason=item.reason)
             places = {f"{i.record.topic}/{i.record.partition}/{i.record.offset}": dead_letter(i, self.group) for i in dead}
             await self.rescue.bury(self.group, places)
+
+
+async def _hand_over(shares: dict[int, tuple[Room, list[Message]]]) -> None:
+    for room, messages in shares.values():
+        await room.handle(messages)
+    shares.clear()
 
 
 def _contract(item: Read) -> Parked:

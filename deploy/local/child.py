@@ -28,6 +28,7 @@ class Child:
     ) -> None:
         log.parent.mkdir(parents=True, exist_ok=True)
         self.name, self.log = Path(program[0]).name, log
+        self._log_start = log.stat().st_size if log.exists() else 0
         read, write = os.pipe()
         options = ["--pid-fd", str(write), "--on-orphan", on_orphan.name, *(["--user", user] if user else [])]
         with log.open("ab") as output:
@@ -88,8 +89,9 @@ class Child:
         return code
 
     def tail(self, lines: int = 20) -> str:
-        """The last lines of its log, for an error text."""
+        """The last lines that this run wrote into its log, for an error text."""
         with self.log.open(errors="replace") as file:
+            file.seek(self._log_start)
             return "".join(deque(file, lines)).rstrip()
 
     def _close(self) -> None:

@@ -109,7 +109,7 @@ def _ports(state: State) -> Iterator[Finding]:
         return
     taken = {name: port for name, port in chosen.items() if not ports.is_free(port)}
     for name, port in taken.items():
-        yield Finding("blocks", f"port {port} ({name}) is taken by {ports.owner(port)}", "stop that program, or: heli reset")
+        yield Finding("blocks", f"port {port} ({name}) is taken by {ports.owner(port)}", f"stop that program, or: rm {state.ports_file}")
     if not taken:
         yield Finding("ok", f"all {len(chosen)} ports are free")
 

@@ -20,7 +20,8 @@ from deploy.local.child import Child
 ROLE = "heli"
 POLL_SECONDS = 0.05
 FAST, IMMEDIATE = signal.SIGINT, signal.SIGQUIT  # PostgreSQL's own meaning of these signals
-LEFT_BEHIND = "pre-existing shared memory block"  # workers of a killed postmaster are still on their way out
+# What a new server says while workers of a killed one, or a server whose supervisor was killed, are still on their way out.
+LEFT_BEHIND = ("pre-existing shared memory block", 'lock file "postmaster.pid" already exists')
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
@@ -88,7 +89,7 @@ class PostgresNode:
         if self.pid:
             return
         said = self._child.tail() if self._child else "it was not started"
-        if LEFT_BEHIND not in said:
+        if not any(text in said for text in LEFT_BEHIND):
             raise RuntimeError(f"PostgreSQL ended at its start:\n{said}\nSee {self.log}. Repair: heli doctor")
         self.start()
 

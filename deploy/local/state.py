@@ -33,7 +33,7 @@ class State:
         self.env_file = self.home / "env"
         self.pid_file = self.home / "supervisor.pid"
         self.running_file = self.home / "running.json"
-        self._ports_file = self.home / "ports.json"
+        self.ports_file = self.home / "ports.json"
         self._claim: int | None = None
 
     def prepare(self) -> None:
@@ -45,14 +45,14 @@ class State:
             self._once(name, lambda: secrets.token_hex(32).encode())
         self._once(self.signing_key.name, keys.new_signing_key)
         keys.write_jwks(self.jwks, keys.read_signing_key(self.signing_key))
-        if not self._ports_file.exists():
-            self._ports_file.write_text(json.dumps(dict(zip(PORT_NAMES, ports.pick(len(PORT_NAMES)), strict=True)), indent=1))
+        if not self.ports_file.exists():
+            self.ports_file.write_text(json.dumps(dict(zip(PORT_NAMES, ports.pick(len(PORT_NAMES)), strict=True)), indent=1))
 
     @property
     def ports(self) -> dict[str, int]:
         """Chosen free once and kept: clients, tokens in notices and Kafka's own data remember them."""
         try:
-            found: dict[str, int] = json.loads(self._ports_file.read_text())
+            found: dict[str, int] = json.loads(self.ports_file.read_text())
         except FileNotFoundError as reason:
             raise FileNotFoundError(f"Nothing was ever started in {self.home}. Repair: heli up") from reason
         return found
@@ -84,7 +84,7 @@ class State:
 
     def is_ours(self) -> bool:
         """Whether this folder was made by `prepare`: asked before anything is deleted."""
-        return self._ports_file.exists() and self.signing_key.exists()
+        return self.ports_file.exists() and self.signing_key.exists()
 
     def remove(self) -> None:
         """Deletes everything, PostgreSQL's data outside the folder included."""
@@ -103,8 +103,7 @@ class State:
                     os.close(handle)
                     raise RuntimeError(f"Heli runs already in {self.home} (pid {self.supervisor()}). Repair: heli down") from reason
                 time.sleep(CLAIM_PAUSE_SECONDS)
-        os.ftruncate(handle, 0)
-        os.write(handle, str(os.getpid()).encode())
+        os.pwrite(handle, f"{os.getpid():<12}".encode(), 0)  # of one length, so that no reader meets an empty file
         self._claim = handle
 
     def release(self) -> None:
@@ -121,21 +120,22 @@ class State:
                 try:
                     fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
                 except BlockingIOError:
-                    return int(file.read() or 0)
+                    text = file.read().strip()
+                    return int(text) if text else None  # locked for the first time a moment ago
         except FileNotFoundError:
             pass
         return None
 
     def publish(self, bootstrap: str, database: str) -> None:
         """Tells other commands where the servers of this run are. Mode 600: the address holds the password."""
-        self._private(self.running_file, json.dumps({"bootstrap": bootstrap, "database": database}).encode())
+        self._private(self.running_file, json.dumps({"pid": str(os.getpid()), "bootstrap": bootstrap, "database": database}).encode())
 
     def running(self) -> dict[str, str] | None:
         """What `publish` told, while that run lasts."""
-        if self.supervisor() is None or not self.running_file.exists():
+        if not self.running_file.exists():
             return None
         found: dict[str, str] = json.loads(self.running_file.read_text())
-        return found
+        return found if found["pid"] == str(self.supervisor()) else None  # a killed supervisor leaves its file behind
 
     def _once(self, name: str, make: Callable[[], bytes]) -> None:
         path = self.home / name

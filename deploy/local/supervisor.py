@@ -1,14 +1,15 @@
 """How do PostgreSQL, Kafka, the four services and the edge start in order, stay up together and stop together?"""
 
 import asyncio
+import json
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
 from deploy import topics
-from deploy.local import directory
+from deploy.local import directory, ports
 from deploy.local.child import Child
 from deploy.local.docker import Container
 from deploy.local.infrastructure import Kafka, Postgres, choose_kafka, choose_postgres
@@ -19,6 +20,7 @@ from deploy.local.state import PROJECT, SERVICES, State
 EDGE = "edge"
 FOR_PEOPLE = frozenset({"HELI_URL", "HELI_SCHOOL", "HELI_POLICE", "HELI_OPERATOR"})  # of `.heli/env`: no service needs a bearer
 MIGRATION_SECONDS = 120
+PORT_ATTEMPTS, PORT_PAUSE_SECONDS = 25, 0.2
 
 
 def _silent(_: str) -> None:
@@ -113,6 +115,7 @@ class Stack:
         self.state.prepare()
         self.state.claim()
         try:
+            await self._free_ports(services=services)
             await self._start_servers()
             await ensure_databases(self.postgres.url(), [f"heli_{name}" for name in SERVICES])
             self.say("topics")
@@ -127,7 +130,7 @@ class Stack:
     async def start_services(self) -> None:
         """Migrations, keys, the four services and the edge; returns when each is ready."""
         self.say("migrations")
-        await asyncio.gather(*(self.migrate(name) for name in SERVICES))
+        await self.migrate()
         self.state.write_env({"HELI_URL": self.url, **self.bearers()})
         for name in SERVICES:
             ready = f"{self.service_url(name)}/{name}/ready"
@@ -142,12 +145,19 @@ class Stack:
         if self._supervise:
             self._watchers = [asyncio.create_task(part.keep_up(self.say)) for part in self._services.values()]
 
-    async def migrate(self, name: str) -> None:
-        """Brings one database to the newest revision; raises RuntimeError with the end of the log."""
-        log = self.state.logs / f"{name}.migrate.log"
-        child = Child([sys.executable, "-m", f"services.{name}", "migrate"], log=log, env=self.env(name), cwd=PROJECT)
-        if code := await child.ended(MIGRATION_SECONDS):
-            raise RuntimeError(f"The migrations of {name} ended with code {code}:\n{child.tail()}\nThe whole log: {log}")
+    async def migrate(self, names: Sequence[str] = SERVICES) -> None:
+        """Brings databases to their newest revision; raises RuntimeError with the end of the log."""
+        log = self.state.logs / "migrations.log"
+        addresses = json.dumps({name: self.database_url(name) for name in names})
+        child = Child(
+            [sys.executable, "-m", "deploy.local.migrations"], log=log, env={**os.environ, "HELI_MIGRATE": addresses}, cwd=PROJECT
+        )
+        try:
+            code = await child.ended(MIGRATION_SECONDS)
+        finally:
+            child.kill()  # no effect on one that ended
+        if code:
+            raise RuntimeError(f"The migrations ended with code {code}:\n{child.tail()}\nThe whole log: {log}")
 
     def bearers(self) -> dict[str, str]:
         """HELI_SCHOOL, HELI_POLICE, HELI_OPERATOR: fresh tokens for trying things out."""
@@ -202,6 +212,20 @@ class Stack:
         server.start()
         await server.wait_ready()
 
+    async def _free_ports(self, *, services: bool) -> None:
+        """Names who holds a port of ours. The children of a supervisor that was just killed get a moment to end."""
+        needed = {"postgres"} if not os.environ.get("DATABASE_URL") else set()
+        needed |= {"kafka", "kafka_control"} if not os.environ.get("KAFKA_BOOTSTRAP_SERVERS") else set()
+        needed |= {*SERVICES, EDGE} if services else set()
+        chosen = self.state.ports
+        for _ in range(PORT_ATTEMPTS):
+            taken = [name for name in sorted(needed) if not ports.is_free(chosen[name])]
+            if not taken:
+                return
+            await asyncio.sleep(PORT_PAUSE_SECONDS)
+        said = "; ".join(f"port {chosen[name]} ({name}) is taken by {ports.owner(chosen[name])}" for name in taken)
+        raise RuntimeError(f"{said}\nRepair: stop that program, or choose new ports: rm {self.state.ports_file}")
+
     async def _start_servers(self) -> None:
         self._postgres = choose_postgres(self.state)
         self._kafka = choose_kafka(self.state, full_jit=self._full_jit)
@@ -211,15 +235,18 @@ class Stack:
             await asyncio.to_thread(server.start)
             await server.wait_ready()
 
-        starts: list[Awaitable[None]] = [bring_up("PostgreSQL", self._postgres), bring_up("Kafka", self._kafka)]
-        results = await asyncio.gather(*starts, return_exceptions=True)  # both are settled before anything is stopped again
-        for result in results:
-            if isinstance(result, BaseException):
-                raise result
+        await _settled(bring_up("PostgreSQL", self._postgres), bring_up("Kafka", self._kafka))
 
     def _service(self, name: str, module: list[str], env: Mapping[str, str], ready_url: str) -> Service:
         program = [sys.executable, "-m", *module]
         return Service(name, program, env=env, cwd=PROJECT, log=self.state.logs / f"{name}.log", ready_url=ready_url)
+
+
+async def _settled(*work: Awaitable[None]) -> None:
+    """All at once; the first failure is raised only when none of the others still runs."""
+    for result in await asyncio.gather(*work, return_exceptions=True):
+        if isinstance(result, BaseException):
+            raise result
 
 
 async def run_until_stopped(stack: Stack, ready: Callable[[], None]) -> str | None:

@@ -61,8 +61,8 @@ async def file(request: Request, caller: Caller, told: Told, seal: Seal) -> Resp
     message = Message(
         body=body,
         aggregate=report,
-        source=f"unit/{caller.party}",
-        actor=caller.party,
+        source=f"unit:{caller.party}",
+        actor=f"{caller.party}/{caller.role}",
         traceparent=message_of(request),
         received=now,
     )
@@ -91,7 +91,7 @@ async def read(report: str, request: Request, caller: Annotated[Caller, Depends(
     if found is None:
         raise NotFound
     body = ReadReport(agency=caller.party, department=caller.department, role=caller.role)
-    message = Message(body=body, aggregate=found.id, actor=f"{caller.party}/{caller.token}", traceparent=message_of(request))
+    message = Message(body=body, aggregate=found.id, actor=f"{caller.party}/{caller.role}", traceparent=message_of(request))
     response = await enter(request.app.state.reports, message)
     if response.status != 200:  # noqa: PLR2004 - no right, or gone meanwhile: the same as what does not exist
         raise NotFound

@@ -13,7 +13,7 @@ from shared.runtime import Service
 from shared.settings import Settings
 
 
-def _labels(report: Report) -> dict[str, str]:
+def labels(report: Report) -> dict[str, str]:
     return {"heli.report": str(report.id)}
 
 
@@ -25,7 +25,7 @@ REPORT = Kind(
     due=store.due,
     decide=handlers.decide,
     tick=handlers.tick,
-    labels=_labels,
+    labels=labels,
 )
 
 

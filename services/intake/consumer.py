@@ -7,7 +7,7 @@ from faststream import Context
 from faststream.kafka import KafkaRouter
 from faststream.kafka.annotations import KafkaMessage
 
-from shared.broker import BATCH, Listener, Read, Route
+from shared.broker import Listener, Read, Route, subscriber
 from shared.contracts import referral
 from shared.messages import Message
 from shared.room import Room
@@ -26,7 +26,7 @@ EVENTS = (
 router = KafkaRouter()
 
 
-@router.subscriber(referral.TOPIC, group_id=f"intake.{referral.TOPIC}", **BATCH)
+@subscriber(router, "intake", referral.TOPIC)
 async def on_referral(message: KafkaMessage, listener: Annotated[Any, Context("referral")]) -> None:
     await listener(await message.decode())
 

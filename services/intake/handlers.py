@@ -7,7 +7,7 @@ from uuid import UUID
 
 import msgspec
 
-from services.intake.domain.content import Content, sight
+from services.intake.domain.content import Content, Person, sight
 from services.intake.domain.report import Leg, Report, opened_within
 from services.intake.domain.told import fault
 from shared.calendar import SHANGHAI
@@ -35,11 +35,12 @@ FACTS: dict[type[LegFact], str] = {
     LegSeen: "seen",
     LegAccepted: "accepted",
     LegActive: "active",
+    LegDeclined: "seen",
     LegFulfilled: "done",
 }
+TOLD = (LegDelivered, LegSeen, LegAccepted, LegFulfilled)
+"""What the reporter hears, beside that somebody was told; what an agency does meanwhile is its own affair."""
 ENDS: dict[type[LegFact], str] = {LegDeclined: "declined", LegFulfilled: "fulfilled"}
-UNTOLD = ("active",)
-"""What an agency does meanwhile is its own affair: the reporter hears told, delivered, seen, accepted and done."""
 
 
 def decide(report: Report | None, message: Message, at: Moment) -> Decision:
@@ -64,13 +65,8 @@ class FileReport(msgspec.Struct, frozen=True, kw_only=True):
 @handle.register
 def accept(body: FileReport, _: Report | None, at: Moment) -> Decision:
     """Everybody under 18 on this day gets a case; the clock runs from when the report was received."""
-    today = at.now.astimezone(SHANGHAI).date()
-    content = msgspec.structs.replace(body.content, people=tuple(person.on(today) for person in body.content.people))
-    children = tuple(
-        ChildNamed(number=p.number, child=p.child, age=p.age or 0, sex=p.sex, groups=p.groups, estimated=p.age_estimated)
-        for p in content.people
-        if p.minor
-    )
+    content = body.content.on(at.now.astimezone(SHANGHAI).date())
+    children = tuple(_named(person) for person in content.people if person.minor)
     if not children:
         raise RuleBroken("invalid", "Some fields break a rule.", status=422, faults=(fault("/children", "nobody-under-18"),))
     due = at.received + opened_within(content.situations)
@@ -103,6 +99,17 @@ def accept(body: FileReport, _: Report | None, at: Moment) -> Decision:
         children=children,
     )
     return Decision(aggregate=report, events=(event,), response=_receipt(report))
+
+
+def _named(person: Person) -> ChildNamed:
+    return ChildNamed(
+        number=person.number,
+        child=person.child,
+        age=person.age or 0,
+        sex=person.sex,
+        groups=person.groups,
+        estimated=person.age_estimated,
+    )
 
 
 def _receipt(report: Report) -> Response:
@@ -167,16 +174,13 @@ def note_leg_issued(body: LegIssued, report: Report | None, _: Moment) -> Decisi
 @handle.register
 def note_leg_fact(body: LegFact, report: Report | None, _: Moment) -> Decision:
     """The first of each fact stands. A fact before its leg was issued cannot come (one key, one order); it would be kept."""
-    known = _known(report)
-    leg = old = known.legs.get(body.leg) or _leg(body, issued_at=body.at)
-    fact, end = FACTS.get(type(body)), ENDS.get(type(body))
-    events: tuple[ReportProgressed, ...] = ()
-    if fact and getattr(leg, f"{fact}_at") is None:
-        leg = msgspec.structs.replace(leg, **{f"{fact}_at": body.at})
-        events = () if fact in UNTOLD else (_progressed(known, leg, fact, body.at),)
-    if end and leg.ended is None:
-        leg = msgspec.structs.replace(leg, ended=end)
-    return Decision(aggregate=known if leg is old else known.with_leg(leg), events=events)
+    known, fact = _known(report), FACTS[type(body)]
+    old = known.legs.get(body.leg) or _leg(body, issued_at=body.at)
+    new = msgspec.structs.replace(old.with_fact(fact, body.at), ended=old.ended or ENDS.get(type(body)))
+    if new == known.legs.get(body.leg):
+        return Decision(aggregate=known)
+    news = isinstance(body, TOLD) and not old.met(fact)
+    return Decision(aggregate=known.with_leg(new), events=(_progressed(known, new, fact, body.at),) if news else ())
 
 
 def _known(report: Report | None) -> Report:

@@ -101,7 +101,9 @@ async def send(request: Request) -> HttpResponse:
         given = parse_qs(body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=200)
     except ValueError:
         return _sorry(400, "表单无法读取", "没有保存任何内容。请回到表单，重新填写后提交。")
-    entered = {name: values if name in ("situations", "groups") else values[-1].strip() for name, values in given.items()}
+    entered = {
+        name: values if name in ("situations", "groups") else values[-1].strip().replace("\r\n", "\n") for name, values in given.items()
+    }
     caller = _reporter(request, str(entered.get("k", "")))
     if caller is None:
         return _whom_to_ask()
@@ -133,7 +135,7 @@ async def _take(request: Request, caller: Caller, entered: dict[str, Any], diges
     return show(TEMPLATES, "receipt.html", **msgspec.json.decode(response.body))
 
 
-FIELDS = ("name", "sex", "birth_date", "age", "id_number", "groups")
+FIELDS = ("name", "sex", "birth_date", "age", "id_number")
 
 
 def _told(entered: Mapping[str, Any], blocks: list[int]) -> dict[str, Any]:
@@ -153,7 +155,7 @@ def _child(entered: Mapping[str, Any], prefix: str) -> dict[str, Any]:
     age = child.get("age", "")
     if age.isascii() and age.isdigit() and len(age) <= 3:  # noqa: PLR2004 - 120 at most
         child["age"] = int(age)
-    return child
+    return child | ({"age_estimated": True} if entered.get(f"{prefix}age_estimated") else {})
 
 
 def _errors(problem: Problem, blocks: list[int]) -> dict[str, str]:

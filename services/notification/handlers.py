@@ -99,7 +99,7 @@ def tell_report_progressed(body: ReportProgressed, notice: Notice | None, event:
     return _tell(_of_report(notice, body, at), [telling.report_progressed(body, event)], at)
 
 
-class TestEndpoint(msgspec.Struct, frozen=True):
+class SendTest(msgspec.Struct, frozen=True):
     """A party wants to see a notice arrive. `event` is made at the door."""
 
     party: str
@@ -107,7 +107,7 @@ class TestEndpoint(msgspec.Struct, frozen=True):
 
 
 @handle.register
-def tell_endpoint_tested(body: TestEndpoint, notice: Notice | None, _event: str, at: Moment) -> Decision:
+def tell_endpoint_tested(body: SendTest, notice: Notice | None, _event: str, at: Moment) -> Decision:
     channels = _known(at).channels(ENDPOINT_TESTED, body.party)
     if not channels:
         raise RuleBroken("no-endpoint", "Nothing is registered here that could be tested: neither an enabled webhook nor a topic.")

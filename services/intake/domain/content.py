@@ -54,6 +54,10 @@ class Content(msgspec.Struct, frozen=True, kw_only=True):
     reporter_kind: str
     token: str
 
+    def on(self, day: date) -> "Content":
+        """The same content with everybody's age on a day."""
+        return msgspec.structs.replace(self, people=tuple(person.on(day) for person in self.people))
+
     @property
     def all_groups(self) -> tuple[str, ...]:
         return ordered(GROUPS, (*self.groups, *(group for person in self.people for group in person.groups)))

@@ -7,6 +7,7 @@ import msgspec
 
 from shared.identifiers import case_id
 
+FACTS = ("delivered", "seen", "accepted", "active", "done")
 URGENT, PLAIN = timedelta(seconds=60), timedelta(minutes=10)
 """Until every child has its case: with an L or M situation, and without. Basis local: no law gives a number."""
 
@@ -30,6 +31,14 @@ class Leg(msgspec.Struct, frozen=True, kw_only=True):
     active_at: datetime | None = None
     done_at: datetime | None = None
     ended: str | None = None
+
+    def met(self, fact: str) -> bool:
+        return getattr(self, f"{fact}_at") is not None
+
+    def with_fact(self, fact: str, at: datetime) -> "Leg":
+        """A later fact implies the earlier ones: referral says only the later one. What is known already stands."""
+        implied = FACTS[: FACTS.index(fact) + 1]
+        return msgspec.structs.replace(self, **{f"{name}_at": at for name in implied if not self.met(name)})
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):

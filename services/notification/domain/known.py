@@ -56,13 +56,14 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
         found = responsible(self.directory, POLICE, self._climb(code))
         return found.agency if found else None
 
-    def phones(self, agency: str) -> tuple[str, ...]:
-        """Whom to call about a leg of this agency: its superior's duty line, then the joint-conference office's."""
+    def phones(self, agency: str) -> dict[str, str]:
+        """Whom to call about a leg of this agency: duty line -> office, its superior first, then the joint-conference office."""
         entry = self.directory.get(agency)
         if entry is None:
-            return ()
-        offices = (self.directory.get(entry.superior or ""), responsible(self.directory, JOINT_CONFERENCE, self._climb(entry.region)))
-        return tuple(dict.fromkeys(office.phone for office in offices if office is not None and office.phone))
+            return {}
+        offices = (responsible(self.directory, JOINT_CONFERENCE, self._climb(entry.region)), self.directory.get(entry.superior or ""))
+        found = {office.phone: office.name for office in offices if office is not None and office.phone}
+        return dict(reversed(found.items()))
 
     def _climb(self, code: str) -> list[str]:
         region = self.regions.find(code)

@@ -1,0 +1,93 @@
+"""What does notification listen to? One event, one message; the directory goes straight into its table."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import msgspec
+from faststream import Context
+from faststream.kafka import KafkaRouter
+from faststream.kafka.annotations import KafkaMessage
+
+from services.notification import store
+from services.notification.domain import agency_notice_id
+from shared.broker import Batch, Listener, Read, Route, Unreadable, subscriber
+from shared.contracts import directory, intake, referral
+from shared.contracts.directory import AgencyChanged
+from shared.messages import Message, Record
+from shared.room import Room, Settle
+
+router = KafkaRouter()
+
+
+@subscriber(router, "notification", referral.TOPIC)
+async def on_referral(message: KafkaMessage, listener: Annotated[Any, Context("referral")]) -> None:
+    await listener(await message.decode())
+
+
+@subscriber(router, "notification", intake.TOPIC)
+async def on_intake(message: KafkaMessage, listener: Annotated[Any, Context("intake")]) -> None:
+    await listener(await message.decode())
+
+
+@subscriber(router, "notification", directory.TOPIC)
+async def on_directory(message: KafkaMessage, listener: Annotated[Any, Context("directory")]) -> None:
+    await listener(await message.decode())
+
+
+LEG_EVENTS = (
+    referral.LegIssued,
+    referral.LegEscalated,
+    referral.LegDeclined,
+    referral.LegAccepted,
+    referral.LegActive,
+    referral.LegFulfilled,
+)
+
+
+def referral_listener(notices: Room) -> Listener:
+    routes = [Route(event, notices, of_leg) for event in LEG_EVENTS]
+    return Listener("notification", referral.TOPIC, [*routes, Route(referral.AnswerRefused, notices, answer_refused)], notices)
+
+
+def intake_listener(notices: Room) -> Listener:
+    routes = [Route(event, notices, of_report) for event in (intake.ReportStalled, intake.ReportProgressed)]
+    return Listener("notification", intake.TOPIC, routes, notices)
+
+
+def of_leg(event: referral.LegEvent, _: Read) -> Sequence[Message]:
+    return [Message(body=event, aggregate=event.leg)]
+
+
+def answer_refused(event: referral.AnswerRefused, _: Read) -> Sequence[Message]:
+    """Whoever answered by HTTP has been told in the response."""
+    if event.via not in ("topic", "link"):
+        return []
+    return [Message(body=event, aggregate=event.leg or agency_notice_id(event.agency))]
+
+
+def of_report(event: intake.ReportStalled | intake.ReportProgressed, _: Read) -> Sequence[Message]:
+    return [Message(body=event, aggregate=event.report)]
+
+
+class DirectoryListener(Listener):
+    """A compacted topic needs no inbox: a newer version wins. An entry of another form is a dead letter; its next version repairs it."""
+
+    def __init__(self, rescue: Room) -> None:
+        super().__init__("notification", directory.TOPIC, (), rescue)
+        self._decoder = msgspec.json.Decoder(AgencyChanged)
+
+    async def apply(self, batch: Batch) -> None:
+        items = [self._entry(item) for item in batch if isinstance(item, Unreadable) or item.incoming.type == AgencyChanged.type_]
+        await self._bury([item for item in items if isinstance(item, Unreadable)])
+        await store.update_directory(self.rescue.pool, [item for item in items if isinstance(item, AgencyChanged)])
+
+    async def release(self, record: Record, consumer: str, message: str, settle: Settle) -> None:
+        """Nothing of this topic is ever parked."""
+
+    def _entry(self, item: Read | Unreadable) -> AgencyChanged | Unreadable:
+        if isinstance(item, Unreadable):
+            return item
+        try:
+            return self._decoder.decode(item.incoming.data)
+        except msgspec.ValidationError:
+            return Unreadable(item.record, "contract")

@@ -1,0 +1,126 @@
+"""Time: what is swept, and what does the send door perform? The runtime sweeps both rooms; attempts that a sweep leased are made here."""
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+
+from opentelemetry.trace import Span
+
+from services.notification.channels.webhook import GONE, Attempt, Limits, Outcome, Webhooks
+from services.notification.domain import Sending, endpoint_id
+from services.notification.handlers import AttemptEnded, EndpointGone
+from shared import logs, telemetry
+from shared.broker import patiently
+from shared.messages import Message
+from shared.room import Room
+from shared.settings import Settings
+
+LIMITS = Limits(wait=15.0)
+"""Waiting and exchange together end before `LEASE`, or every slow attempt would be made twice."""
+UNDER_WAY = 1000
+"""Attempts at once, most of them waiting for their host's turn. One more is left to its lease, which makes it again."""
+GATHERED = 200
+DRAIN_SECONDS = 12.0
+
+
+def webhooks(settings: Settings) -> Webhooks:
+    return Webhooks(settings.webhook_networks, limits=LIMITS)
+
+
+class Sender:
+    """The fourth door. Performs attempts after the commit that leased them and brings each outcome back as a message.
+
+    What is lost here (full, stopped, killed) is no loss: the lease passes and the next attempt has the same id.
+    """
+
+    def __init__(self, notices: Room, endpoints: Room, channel: Webhooks) -> None:
+        self.notices, self.endpoints, self.channel = notices, endpoints, channel
+        self._attempts: set[asyncio.Task[None]] = set()
+        self._outcomes: asyncio.Queue[Message] = asyncio.Queue()
+        self._bringing: asyncio.Task[None] | None = None
+        self._open = True
+
+    def take(self, sends: Sequence[Sending]) -> None:
+        """Begins the attempts of one sweep. Never waits: the time door must go on."""
+        if self._bringing is None:
+            self._bringing = asyncio.create_task(self._bring(), name="send")
+        room = UNDER_WAY - len(self._attempts) if self._open else 0
+        for sending in sends[:room]:
+            task = asyncio.create_task(self._perform(sending))
+            self._attempts.add(task)
+            task.add_done_callback(self._attempts.discard)
+        if len(sends) > room:
+            logs.get("send").warning("send.full", count=len(sends) - room)
+
+    async def drain(self) -> None:
+        """Lets what is under way end and brings it back; what takes too long is left to its lease."""
+        self._open = False
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_SECONDS):
+                await asyncio.gather(*self._attempts, return_exceptions=True)
+                await self._outcomes.join()
+        for task in (*self._attempts, *([self._bringing] if self._bringing else [])):
+            task.cancel()
+        await self.channel.aclose()
+
+    async def _perform(self, sending: Sending) -> None:
+        span = _span(sending)
+        try:
+            outcome = await self.channel.perform(_attempt(sending, span))
+            _mark(span, outcome)
+        finally:
+            span.end()
+        trace = telemetry.traceparent_of(span)
+        if outcome.status == GONE:
+            gone = Message(body=EndpointGone(sending.url), aggregate=endpoint_id(sending.party), actor="send", traceparent=trace)
+            await _hand(self.endpoints, [gone])
+        ended = AttemptEnded(delivery=sending.delivery, attempt=sending.number, error=outcome.error, retry_after=outcome.retry_after or 0.0)
+        self._outcomes.put_nowait(Message(body=ended, aggregate=sending.notice, actor="send", traceparent=trace))
+
+    async def _bring(self) -> None:
+        """Outcomes that came meanwhile share a transaction."""
+        while True:
+            batch = [await self._outcomes.get()]
+            while len(batch) < GATHERED and not self._outcomes.empty():
+                batch.append(self._outcomes.get_nowait())
+            await _hand(self.notices, batch)
+            for _ in batch:
+                self._outcomes.task_done()
+
+
+async def _hand(room: Room, messages: Sequence[Message]) -> None:
+    async def handed() -> None:
+        await room.handle(messages)
+
+    await patiently("send", handed)
+
+
+def _span(sending: Sending) -> Span:
+    """The first attempt goes on with the trace of what is told; a later one is an act of its own and links back. No address."""
+    first = sending.number == 1
+    labels = {"heli.report": sending.report and str(sending.report), "heli.case": sending.case and str(sending.case)}
+    return telemetry.begin(
+        "POST webhook",
+        "client",
+        parent=sending.cause if first else None,
+        links=() if first else (sending.cause,),
+        attributes={**labels, "http.request.method": "POST", "http.request.resend_count": sending.number - 1 or None},
+    )
+
+
+def _attempt(sending: Sending, span: Span) -> Attempt:
+    return Attempt(
+        id=str(sending.delivery),
+        number=sending.number,
+        url=sending.url,
+        secrets=sending.secrets,
+        body=sending.body,
+        traceparent=telemetry.traceparent_of(span) or None,
+    )
+
+
+def _mark(span: Span, outcome: Outcome) -> None:
+    if outcome.status is not None:
+        span.set_attribute("http.response.status_code", outcome.status)
+    if outcome.error is not None:
+        telemetry.fail(span, outcome.error)
