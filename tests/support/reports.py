@@ -1,7 +1,11 @@
 """Reports as a reporter sends them: right ones, and each rule broken alone. Names are canaries: they may be echoed nowhere."""
 
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Any
+
+NAME, FACTS, TEACHER = "金丝雀小花", "金丝雀说害怕回家", "金丝雀老师"
+SHANGHAI = timezone(timedelta(hours=8))
+Broken = tuple[dict[str, Any], str, str]
 
 CHECK, WEIGHTS = "10X98765432", (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 
@@ -13,25 +17,32 @@ def number(born: str, *, female: bool = True, order: int = 1, county: str = "239
 
 
 def child(**changes: Any) -> dict[str, Any]:
-    return {"name": "甲", "sex": "female", "birth_date": "2016-05-01"} | changes
+    return {"name": NAME, "sex": "female", "birth_date": "2016-05-01"} | changes
 
 
 def aged(**changes: Any) -> dict[str, Any]:
-    return {"name": "乙", "sex": "male", "age": 9} | changes
+    return {"name": NAME, "sex": "male", "age": 9} | changes
 
 
 def body(*children: dict[str, Any], **changes: Any) -> dict[str, Any]:
-    plain = {"situations": ["L1a"], "seen_at": "2026-11-20T09:30:00+08:00", "region": "239901100201", "facts": "一个人住"}
+    plain = {"situations": ["L1a"], "seen_at": "2026-11-20T09:30:00+08:00", "region": "239901100201", "facts": FACTS}
     return plain | {"children": list(children) or [child()]} | changes
 
 
-FORM: list[tuple[dict[str, Any], str, str]] = [
+def at(now: datetime, **ahead: float) -> str:
+    return (now + timedelta(**ahead)).astimezone(SHANGHAI).isoformat()
+
+
+def day(now: datetime, days: float) -> str:
+    return at(now, days=days)[:10]
+
+
+BROKEN: list[Broken] = [
     (body(situations=[], groups=[]), "/situations", "nothing-reported"),
     (body(situations=["L1a", "L9"]), "/situations/1", "situation-unknown"),
     (body(groups=["K7"]), "/groups/0", "group-unknown"),
     (body(child(groups=["L1a"])), "/children/0/groups/0", "group-unknown"),
     (body(situations=["L1a"] * 21), "/situations", "too_long"),
-    (body(seen_at="2026-11-24T10:02:01+08:00"), "/seen_at", "seen-at-future"),
     (body(seen_at="2026-11-24T09:30:00"), "/seen_at", "seen-at-naive"),
     (body(seen_at="昨天"), "/seen_at", "seen-at-form"),
     (body(seen_at=1700000000), "/seen_at", "seen-at-form"),
@@ -60,7 +71,6 @@ FORM: list[tuple[dict[str, Any], str, str]] = [
     (body(aged(age=True)), "/children/0/age", "int_type"),
     (body(child(birth_date="2016-02-30")), "/children/0/birth_date", "birth-date-form"),
     (body(child(birth_date=16000)), "/children/0/birth_date", "birth-date-form"),
-    (body(child(birth_date="2026-11-25")), "/children/0/birth_date", "birth-date-range"),
     (body(child(birth_date="1899-12-31"), child()), "/children/0/birth_date", "birth-date-range"),
     (body(child(id_number="")), "/children/0/id_number", "id-number-form"),
     (body(child(id_number=number("20160501")[:-1])), "/children/0/id_number", "id-number-form"),
@@ -71,7 +81,41 @@ FORM: list[tuple[dict[str, Any], str, str]] = [
     (body(child(id_number=number("20160501", female=False))), "/children/0/id_number", "id-number-mismatch"),
     (body(aged(id_number=number("19850101", female=False))), "/children/0/id_number", "id-number-mismatch"),
     (body(*[child(id_number=number("20160501"))] * 2), "/children/1/id_number", "id-number-twice"),
-    (body(aged(age=18), child(birth_date="2008-11-24")), "/children", "nobody-under-18"),
     (body(surname="甲"), "/surname", "extra_forbidden"),
     (body(child(phone="1")), "/children/0/phone", "extra_forbidden"),
 ]
+"""Report, pointer, rule: whenever it is sent."""
+
+
+def broken(now: datetime) -> list[Broken]:
+    """The above, and what depends on the moment."""
+    return [
+        *BROKEN,
+        (body(seen_at=at(now, seconds=121)), "/seen_at", "seen-at-future"),
+        (body(child(birth_date=day(now, 1))), "/children/0/birth_date", "birth-date-range"),
+        (body(aged(age=18), child(birth_date=day(now, -18 * 366))), "/children", "nobody-under-18"),
+    ]
+
+
+def good(now: datetime) -> list[dict[str, Any]]:
+    """At each limit, and in each form that people use."""
+    return [
+        body(),
+        body(situations=[], groups=["K3"]),
+        body(child(groups=["K4"]), situations=[]),
+        body(situations=["L1a"] * 20),
+        body(seen_at=at(now, seconds=119)),
+        body(seen_at="2026-11-20T02:00:00.123456Z"),
+        body(seen_at="2026-11-20t02:00:00z"),
+        *(body(region=code) for code in ("239901", "230104112", "230104112201", "230108402")),
+        body(*[child()] * 20),
+        body(child(name="甲" * 100), facts="字" * 4000, received_by="丙" * 100),
+        body(child(birth_date=day(now, 0))),
+        body(child(birth_date=day(now, -17 * 365)), aged(age=120)),
+        body(child(id_number=number("20160501"))),
+        body(child(id_number=f" {number('20160501').lower()} ")),
+        body(child(sex="unknown", id_number=number("20160501"))),
+        body(aged(age=9, id_number=number("20160501", female=False))),
+        body(aged(age=12, id_number=number("20160501", female=False))),
+        body(aged(age=0, age_estimated=True)),
+    ]
