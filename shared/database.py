@@ -108,6 +108,8 @@ def columns_of(model: type[SQLModel]) -> str:
 
 def with_plumbing(metadata: MetaData) -> MetaData:
     """Adds the tables that every service has to a service's own."""
+    from shared import inbox, outbox, parking, reference  # noqa: F401 - they declare them, and whoever comes first must not miss any
+
     for table in PLUMBING.tables.values():
         if table.name not in metadata.tables:
             table.to_metadata(metadata)

@@ -2,13 +2,16 @@
 
 import asyncio
 import hashlib
+import re
 from typing import Any
 
 import msgspec
 from fastapi import APIRouter, FastAPI, Request
 from fastapi import Response as HttpResponse
 from fastapi.exceptions import RequestValidationError
+from fastapi.telemetry import TelemetryConfig
 from pydantic import ValidationError
+from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.types import Message as AsgiMessage
@@ -23,6 +26,8 @@ from shared.settings import Settings
 
 BODY_LIMIT = 256 * 1024
 """Bytes of one request body; at the limit accepted, one more is 413."""
+SILENT: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "operation_spans": False, "auto_configure": False}
+"""FastAPI's own telemetry records whole paths (a one-tap link is one) and the texts of exceptions, which may quote values."""
 KEY_LIMIT = 128
 EMERGENCY = "/intake/report"
 """On these paths a refusal for want of a database also says whom to call."""
@@ -31,7 +36,15 @@ EMERGENCY = "/intake/report"
 def create(settings: Settings, routers: list[APIRouter], *, title: str) -> FastAPI:
     """An app whose OpenAPI document is served, but no page that loads anything from elsewhere."""
     prefix = f"/{settings.service}"
-    app = FastAPI(title=title, version="1", openapi_url=f"{prefix}/openapi.json", docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title=title,
+        version="1",
+        openapi_url=f"{prefix}/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        max_body_size=BODY_LIMIT,
+        telemetry=SILENT,
+    )
     app.state.settings, app.state.keys = settings, Keys(settings.jwks)
     for router in routers:
         app.include_router(router, prefix=prefix)
@@ -40,13 +53,13 @@ def create(settings: Settings, routers: list[APIRouter], *, title: str) -> FastA
     app.add_exception_handler(HTTPException, _http)
     for kind in (*AWAY, *AGAIN):
         app.add_exception_handler(kind, _away)
-    app.add_exception_handler(Exception, _unknown)
+    app.add_exception_handler(DBAPIError, _read_side)
     app.add_middleware(Edge)
     return app
 
 
 class Edge:
-    """Counts the body, opens the request's span, and keeps both away from the routes."""
+    """Opens the request's span, and lets no exception text out."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -55,27 +68,15 @@ class Edge:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        headers = dict(scope["headers"])
-        declared = headers.get(b"content-length", b"0")
-        if declared.isdigit() and int(declared) > BODY_LIMIT:
-            await _answer(_too_large())(scope, receive, send)
-            return
-        parent = headers.get(b"traceparent", b"").decode("ascii", "replace")
+        parent = dict(scope["headers"]).get(b"traceparent", b"").decode("ascii", "replace")
         span = telemetry.begin(f"{scope['method']} {scope['path'].split('/')[1]}", "server", parent=parent)
         scope.setdefault("state", {})["traceparent"] = telemetry.traceparent_of(span)
-        taken = 0
-
-        async def counted() -> AsgiMessage:
-            nonlocal taken
-            message = await receive()
-            taken += len(message.get("body", b""))
-            if taken > BODY_LIMIT:  # FastAPI turns what is raised here into its own 400: `_http` knows it by the mark
-                scope["state"]["too_large"] = True
-                raise _too_large()
-            return message
+        started = False
 
         async def noted(message: AsgiMessage) -> None:
+            nonlocal started
             if message["type"] == "http.response.start":
+                started = True
                 route = getattr(scope.get("route"), "path", None)  # the template: a path may hold a code or a link
                 span.update_name(f"{scope['method']} {route or 'unknown'}")
                 span.set_attributes({"http.route": route or "", "http.response.status_code": message["status"]})
@@ -84,9 +85,11 @@ class Edge:
             await send(message)
 
         try:
-            await self.app(scope, counted, noted)
-        except Exception as reason:  # noqa: BLE001 - answered by `_unknown`; raised again it would be printed with its values
+            await self.app(scope, receive, noted)
+        except Exception as reason:  # noqa: BLE001 - answered here: Starlette's own handler raises again what would be printed with its values
             telemetry.fail(span, type(reason).__name__)
+            if not started:
+                await (await _unknown(Request(scope), reason))(scope, receive, noted)
         finally:
             span.end()
 
@@ -103,19 +106,20 @@ async def _invalid(_: Request, error: Any) -> HttpResponse:
     return _answer(invalid(error))
 
 
-def _too_large() -> Problem:
-    return Problem(413, "body-too-large", f"The body may have {BODY_LIMIT} bytes.")
-
-
-async def _http(request: Request, error: Any) -> HttpResponse:
-    if getattr(request.state, "too_large", False):
-        return _answer(_too_large())
+async def _http(_: Request, error: Any) -> HttpResponse:
+    if error.status_code == 413:  # noqa: PLR2004 - content too large
+        return _answer(Problem(413, "body-too-large", f"The body may have {BODY_LIMIT} bytes."))
     slug = {404: "not-found", 405: "method-not-allowed"}.get(error.status_code, "refused")
     return _answer(Problem(error.status_code, slug, "There is no such route or method here; the OpenAPI document lists them."))
 
 
 async def _away(request: Request, _: Exception) -> HttpResponse:
     return _answer(Unavailable(emergency=request.url.path.startswith(EMERGENCY)))
+
+
+async def _read_side(request: Request, error: Any) -> HttpResponse:
+    """SQLAlchemy wraps what asyncpg says of a connection that broke under it."""
+    return await (_away if error.connection_invalidated else _unknown)(request, error)
 
 
 async def _unknown(request: Request, error: Exception) -> HttpResponse:
@@ -125,11 +129,17 @@ async def _unknown(request: Request, error: Exception) -> HttpResponse:
     )
 
 
+_WORD = re.compile(r"\w{1,40}", re.ASCII)
+"""What a pointer may say of a field that we do not know: its name is the caller's text, and may be anything."""
+
+
 def invalid(error: RequestValidationError | ValidationError) -> Problem:
     """Field and rule of every fault, never a value: pydantic's own text quotes the input."""
     faults = []
     for item in error.errors():
-        place = [str(part) for part in item["loc"] if part not in ("body", "query", "path", "header")]
+        place = [
+            str(part) if _WORD.fullmatch(str(part)) else "?" for part in item["loc"] if part not in ("body", "query", "path", "header")
+        ]
         rule = item["type"] if item["type"] != "value_error" else str(item["ctx"]["error"])
         faults.append(Fault("/" + "/".join(place), rule, RULES.get(rule, "See the OpenAPI document for the form of this field.")))
     return Problem(422, "invalid", "Some fields break a rule. Nothing was stored.", faults=tuple(faults))

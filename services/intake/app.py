@@ -41,6 +41,6 @@ async def build(settings: Settings) -> Service:
     kafka.include_router(consumer.router)
     kafka.context.set_global("referral", listener)
     app = http.create(settings, [api.router, pages.router, operator.router], title="Heli intake")
-    app.state.engine = create_async_engine(engine_url(settings.database_url), pool_size=2)
+    app.state.engine = create_async_engine(engine_url(settings.database_url), pool_size=2, pool_pre_ping=True)
     app.state.reports, app.state.file = reports, api.file
     return Service(settings=settings, pool=pool, bells=bells, api=app, rooms=(reports,), broker=kafka, listeners={listener.topic: listener})

@@ -13,7 +13,7 @@ from fastapi import APIRouter, Depends, Request
 from fastapi import Response as HttpResponse
 from pydantic import ValidationError
 
-from services.intake.domain.told import CHILDREN, FACTS, NAME, Told
+from services.intake.domain.told import FACTS, Told
 from shared.database import AWAY
 from shared.errors import Problem, Unavailable
 from shared.http import KEY_LIMIT, invalid
@@ -186,7 +186,7 @@ def _form(caller: Caller, entered: Mapping[str, Any], errors: Mapping[str, str])
         sexes=SEXES,
         blocks=range(BLOCKS),
         nearby=_nearby(caller.region),
-        limits={"facts": FACTS, "name": NAME, "children": CHILDREN},
+        facts_limit=FACTS,
     )
 
 

@@ -52,13 +52,16 @@ class Sender:
         if len(sends) > room:
             logs.get("send").warning("send.full", count=len(sends) - room)
 
+    async def settled(self) -> None:
+        """Returns when every attempt that was taken has ended and its outcome has had its effect."""
+        await asyncio.gather(*self._attempts, return_exceptions=True)
+        await self._outcomes.join()
+
     async def drain(self) -> None:
         """Lets what is under way end and brings it back; what takes too long is left to its lease."""
         self._open = False
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(DRAIN_SECONDS):
-                await asyncio.gather(*self._attempts, return_exceptions=True)
-                await self._outcomes.join()
+            await asyncio.wait_for(self.settled(), DRAIN_SECONDS)
         for task in (*self._attempts, *([self._bringing] if self._bringing else [])):
             task.cancel()
         await self.channel.aclose()

@@ -25,7 +25,7 @@ SECRET = "whsec_" + "A" * 43 + "="
 URL = "https://partner.example/hook?key=canary"
 LEG_FACTS: dict[str, Any] = {
     "report": REPORT,
-    "code": "0123456787"[:9],
+    "code": "C5H66S352",
     "case": CASE,
     "leg": LEG,
     "agency": "police-county",

@@ -107,7 +107,7 @@ def good(now: datetime) -> list[dict[str, Any]]:
         body(seen_at=at(now, seconds=119)),
         body(seen_at="2026-11-20T02:00:00.123456Z"),
         body(seen_at="2026-11-20t02:00:00z"),
-        *(body(region=code) for code in ("239901", "230104112", "230104112201", "230108402")),
+        *(body(region=code) for code in ("239901", "230104112", "230104112201", "230671")),
         body(*[child()] * 20),
         body(child(name="甲" * 100), facts="字" * 4000, received_by="丙" * 100),
         body(child(birth_date=day(now, 0))),

@@ -61,7 +61,7 @@ def _moment(value: Any) -> datetime:
         at = FIRST_SEEN - AHEAD
     if at < FIRST_SEEN:
         raise ValueError("seen-at-form")
-    return at
+    return at.astimezone(UTC)
 
 
 def _day(value: Any) -> date:

@@ -12,6 +12,7 @@ import pytest
 from services.referral import app, handlers, store
 from services.referral.domain.agency import agency_id
 from services.referral.domain.case import Case
+from shared.calendar import NATIONAL
 from shared.contracts.intake import ChildNamed, ReportAccepted
 from shared.database import connect
 from shared.identifiers import case_id, uuid7
@@ -38,7 +39,7 @@ class Referral:
             "create or replace function heli_now() returns timestamptz language sql volatile as"
             " 'select clock_timestamp() + (select by from shift)'"
         )
-        for name, data in (("rules", max(app.RULES.glob("*.yaml")).read_bytes()), ("calendar", app.calendar.NATIONAL.read_bytes())):
+        for name, data in (("rules", max(app.RULES.glob("*.yaml")).read_bytes()), ("calendar", NATIONAL.read_bytes())):
             await store.remember(self.pool, name, name, data)
         for entry in county.AGENCIES:
             await self.agencies.handle([Message(body=handlers.PutAgency(entry), aggregate=agency_id(entry.agency))])

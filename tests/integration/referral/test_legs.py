@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from services.referral.domain.case import Case
 from services.referral.domain.leg import Leg
 from tests.integration.referral.conftest import Referral
 from tests.support import county
@@ -12,8 +13,8 @@ from tests.support import county
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 
 
-def of(case: object, department: str) -> Leg:
-    return next(leg for leg in case.legs.values() if leg.department == department and leg.open)  # type: ignore[attr-defined]
+def of(case: Case, department: str) -> Leg:
+    return next(leg for leg in case.legs.values() if leg.department == department and leg.open)
 
 
 async def test_each_department_that_owes_something_gets_its_own_leg(referral: Referral) -> None:
