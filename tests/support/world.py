@@ -103,7 +103,7 @@ class World:
         self.state = State(folder / "heli")
         self.stack = Stack(self.state, supervise=False, directory_file=directory, environment=environment, **stack)
         self.receiver = Receiver()
-        self._towns: Iterator[Any] = iter(_townships())
+        self._towns = list(_townships())
         self._units = itertools.count(1)
         self.databases: dict[str, asyncpg.Pool] = {}
 
@@ -132,9 +132,10 @@ class World:
     async def as_operator(self, method: str, path: str, **more: Any) -> httpx.Response:
         return await self.http.request(method, path, headers={"authorization": f"Bearer {self.operator}"}, **more)
 
-    async def town(self, *, without: tuple[str, ...] = ()) -> Town:
+    async def town(self, *, without: tuple[str, ...] = (), county: str = "2399") -> Town:
         """A town that no other story uses; its agencies have a superior each (placed where no report comes from), and take nothing yet."""
-        region = next(self._towns)
+        region = next(town for town in self._towns if town.code.startswith(county))
+        self._towns.remove(region)
         villages = _villages(region)
         agencies = {}
         for department in DEPARTMENTS:
@@ -242,7 +243,7 @@ def body_of(town: Town, *situations: str, **more: Any) -> dict[str, Any]:
 
 
 def _townships() -> Iterator[Any]:
-    return (region for region in Regions.load() if region.level == "township" and region.code.startswith("2399"))
+    return (region for region in Regions.load() if region.level == "township" and region.code.startswith(("2399", "230112")))
 
 
 def _villages(town: Any) -> list[str]:
