@@ -12,12 +12,15 @@ from typing import Annotated
 import typer
 
 COMMANDS = {
+    "demo": "Carry 200 reports to simulated partners and print a verdict (--reports N, --json FILE, --stop).",
     "up": "Start everything on this machine and stay until Ctrl-C (--detach: return once it is ready).",
     "down": "Stop what `heli up` started. Data stays.",
     "status": "Say of each part whether it is up.",
     "reset": "Delete the local data, keys and logs (asks first).",
     "doctor": "Say what is missing on this machine, and which command repairs it.",
     "key": "Issue (add) and revoke the bearer tokens of partner systems.",
+    "report": "File a report from a shell (post) and follow it (progress).",
+    "rules": "Show and check the decision table (table, check).",
     "topics": "Create the Kafka topics that are missing (apply).",
 }
 EXPECTED = (RuntimeError, OSError, TimeoutError)

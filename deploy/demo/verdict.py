@@ -1,5 +1,6 @@
 """Did everything happen once that should, and nothing else? Compares what is expected with what was found; pure."""
 
+import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
@@ -10,7 +11,7 @@ from deploy.demo.facts import Entry, Found, leg_of
 
 Row = dict[str, Any]
 FACTS = ("delivered", "seen", "accepted", "active")
-ISSUED, ESCALATED = "leg.issued", "leg.escalated"
+ISSUED, ESCALATED, STALLED = "leg.issued", "leg.escalated", "report.stalled"
 EARLY_SECONDS = 0.05
 """Two rungs are recorded a moment after they were decided, not always the same moment."""
 
@@ -69,7 +70,7 @@ def _compared(what: str, expected: Counter[Any], found: Counter[Any]) -> Iterato
 
 
 def _legs(run: Run) -> Iterator[str]:
-    yield from _compared("leg", Counter(run.expected.legs), Counter(leg_of(row, run.keys) for row in run.found.legs))
+    yield from _compared("leg", Counter(list(run.expected.legs)), Counter(leg_of(row, run.keys) for row in run.found.legs))
     known, followed = {row["id"]: row for row in run.found.legs}, {row["id"]: row for row in run.found.followed}
     for leg in sorted({*known, *followed}, key=str):
         ours, theirs = known.get(leg), followed.get(leg)
@@ -101,9 +102,7 @@ def _ladders(run: Run) -> Iterator[str]:
         told, wanted = [(event["rung"], event["to"]) for event in events], list(enumerate(ladder.told))
         if told != wanted:
             yield f"silence of {leg.agency} about {leg.report}, child {leg.child}, {leg.duty}: rungs {told}, expected {wanted}"
-        gaps = [
-            (later["recorded"] - earlier["recorded"]).total_seconds() for earlier, later in zip(events[:-1], events[1:], strict=True)
-        ]
+        gaps = [(later["recorded"] - earlier["recorded"]).total_seconds() for earlier, later in itertools.pairwise(events)]
         yield from (f"leg {row['id']}: two rungs only {gap:.2f} s apart" for gap in gaps if gap < ladder.gap - EARLY_SECONDS)
     yield from (f"rungs fired for the leg {leg}, which does not exist" for leg in fired)
 
@@ -111,7 +110,9 @@ def _ladders(run: Run) -> Iterator[str]:
 def _deliveries(run: Run) -> Iterator[str]:
     """Each notice of a leg goes once to whom it concerns, through the one channel that it has."""
     planned = _planned(run)
-    made = Counter((str(row["notice_id"]), row["about"], row["party"]) for row in run.found.deliveries if row["about"] in (ISSUED, ESCALATED))
+    made = Counter(
+        (str(row["notice_id"]), row["about"], row["party"]) for row in run.found.deliveries if row["about"] in (ISSUED, ESCALATED)
+    )
     yield from _compared("notice", planned, made)
     for row in run.found.deliveries:
         role = run.roles.get(row["party"])
@@ -146,10 +147,10 @@ def _feed(code: str, entries: list[Entry]) -> Iterator[str]:
 
 
 def _told(run: Run) -> Iterator[str]:
-    """What lies on the feeds is what was planned for agencies with a feed, no more and no less."""
+    """What lies on the feeds is what was planned for agencies with a feed, no more and no less; a slow machine's late cases aside."""
     planned = Counter({item: count for item, count in _planned(run).items() if run.roles[item[2]].told == "topic"})
     once = {entry.id: entry.told for entries in run.found.feeds.values() for entry in entries}
-    told = Counter((str(body.get("leg")), str(body["about"]), str(body["party"])) for body in once.values())
+    told = Counter((str(body.get("leg")), str(body["about"]), str(body["party"])) for body in once.values() if body["about"] != STALLED)
     yield from _compared("feed entry", planned, told)
 
 

@@ -124,7 +124,13 @@ def report(
         "facts": f"合成样例，并非真人真事。报告单位电话 {phone(number)}。",
         "received_by": "样例接报员",
     }
-    return {"kind": kind, "unit": f"{kind.replace('_', '-')}-{county}", "unit_region": padded(county), "seen_minutes": minutes, "body": body}
+    return {
+        "kind": kind,
+        "unit": f"{kind.replace('_', '-')}-{county}",
+        "unit_region": padded(county),
+        "seen_minutes": minutes,
+        "body": body,
+    }
 
 
 def crossed(places: Divisions, number: int) -> Entry:

@@ -24,7 +24,7 @@ from shared.contracts.notification import (
 )
 from shared.messages import Moment, Outgoing
 
-LEASE = timedelta(seconds=30)
+LEASE = timedelta(seconds=45)
 """For so long an attempt may be under way unheard; then another one is made, under the same id."""
 KEPT = timedelta(days=5)
 """For so long it is tried; then the delivery has failed and a person must act."""

@@ -67,7 +67,7 @@ async def test_an_attempt_that_was_lost_is_made_again_when_its_lease_has_passed(
         lost = (await notification.notices.sweep()).sends
         assert len(lost) == 1
         assert await notification.sweep() == 0
-        await notification.forward(30)
+        await notification.forward(45)
         assert await notification.sweep() == 1
         assert await notification.states() == {"police-county/webhook": "delivered"}
         late = handlers.AttemptEnded(delivery=lost[0].delivery, attempt=1, error=None)
@@ -87,7 +87,7 @@ async def test_a_receiver_that_is_gone_is_left_alone_until_its_party_comes_back(
         assert await notification.states() == {"police-county/webhook": "waiting"}
         again = await notification.register(PARTY, url=url, version=2)
         assert (again.status_code, "secret" in again.json()) == (200, False)
-        await notification.forward(30)
+        await notification.forward(45)
         assert await notification.sweep() == 1
         assert await notification.states() == {"police-county/webhook": "delivered"}
         assert len(receiver.requests) == 2

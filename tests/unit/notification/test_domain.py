@@ -62,7 +62,7 @@ def test_a_webhook_is_due_at_once_and_leased_by_its_tick() -> None:
     assert body["data"] == msgspec.json.decode(delivery.body)
 
 
-@pytest.mark.parametrize(("after", "again"), [(29, False), (30, True), (31, True)])
+@pytest.mark.parametrize(("after", "again"), [(44, False), (45, True), (46, True)])
 def test_a_lease_that_passed_unheard_leads_to_one_more_attempt_under_the_same_id(after: float, *, again: bool) -> None:
     first = leased()
     notice, step = ticked(first, WEBHOOK, after) if again else domain.tick(first, moment(WEBHOOK, after))
@@ -85,10 +85,10 @@ def test_a_receiver_may_ask_for_more_time_but_not_for_less() -> None:
 
 
 def test_an_outcome_of_an_older_attempt_changes_nothing_unless_it_arrived() -> None:
-    notice = ticked(leased(), WEBHOOK, 30)[0]
-    assert failing(notice, 1, 31) == notice
+    notice = ticked(leased(), WEBHOOK, 45)[0]
+    assert failing(notice, 1, 46) == notice
     late = handlers.AttemptEnded(delivery=only(notice).id, attempt=1, error=None)
-    heard = notices.hear(late, notice, moment(WEBHOOK, 31))
+    heard = notices.hear(late, notice, moment(WEBHOOK, 46))
     assert only(heard.aggregate).state is State.DELIVERED
     (event,) = heard.events
     assert isinstance(event, NoticeDelivered)
