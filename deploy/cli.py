@@ -21,6 +21,8 @@ COMMANDS = {
     "key": "Issue (add) and revoke the bearer tokens of partner systems.",
     "report": "File a report from a shell (post) and follow it (progress).",
     "rules": "Show and check the decision table (table, check).",
+    "trace": "Print the journey of a report: who was told, who answered, what is due next (CODE, --json).",
+    "parked": "Show what could not be applied and waits (list), and let it go on (release).",
     "topics": "Create the Kafka topics that are missing (apply).",
 }
 EXPECTED = (RuntimeError, OSError, TimeoutError)

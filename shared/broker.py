@@ -162,7 +162,10 @@ class Listener:
             raise Problem(422, "unreadable", "The parked record cannot be read as an event.")
         for route in self.routes.get(item.incoming.type, ()):
             if route.room.kind.name == consumer:
-                again = [m for m in self._messages(route, item) if message in (m.id, item.incoming.id)]
+                try:
+                    again = [m for m in self._messages(route, item) if message in (m.id, item.incoming.id)]
+                except ValueError as reason:  # msgspec's ValidationError is one
+                    raise Problem(422, "contract", "The parked record still breaks its contract.") from reason
                 await route.room.handle([msgspec.structs.replace(m, released=True) for m in again], settle)
 
     def _messages(self, route: Route, item: Read) -> list[Message]:

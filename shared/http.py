@@ -19,9 +19,9 @@ from starlette.types import Message as AsgiMessage
 from shared import logs, telemetry
 from shared.database import AGAIN, AWAY
 from shared.errors import Fault, Problem, Unavailable
+from shared.gather import Gather
 from shared.identity import Keys
 from shared.messages import PROBLEM_TYPE, Message, Response
-from shared.room import Room
 from shared.settings import Settings
 
 BODY_LIMIT = 256 * 1024
@@ -69,7 +69,7 @@ class Edge:
             await self.app(scope, receive, send)
             return
         parent = dict(scope["headers"]).get(b"traceparent", b"").decode("ascii", "replace")
-        span = telemetry.begin(f"{scope['method']} {scope['path'].split('/')[1]}", "server", parent=parent)
+        span = telemetry.begin(scope["method"], "server", parent=parent)  # no path yet: a stranger's may hold anything
         scope.setdefault("state", {})["traceparent"] = telemetry.traceparent_of(span)
         started = False
 
@@ -175,11 +175,11 @@ async def keyed(request: Request, message: Message, *, required: bool = True) ->
     return msgspec.structs.replace(message, id=key, digest=digest)
 
 
-async def enter(room: Room, message: Message, *, emergency: bool = False) -> Response:
-    """Hands one message to the room. A lost connection is tried again: the key, or the leg's state, makes that harmless."""
+async def enter(door: Gather, message: Message, *, emergency: bool = False) -> Response:
+    """Hands one message to the room, together with whoever else waits. A lost connection is tried again: the key, or the leg's state, makes that harmless."""
     for attempt in range(3):
         try:
-            return (await room.handle([message]))[0]
+            return await door.enter(message)
         except AWAY:
             await asyncio.sleep(0.2 * 2**attempt)
         except Unavailable:

@@ -41,6 +41,7 @@ ANSWER = (
     " from unnest($2::text[], $3::text[], $4::int[], $5::bytea[], $6::text[]) as given(source, id, status, response, content_type)"
     " where consumer = $1 and inbox.source = given.source and inbox.id = given.id"
 )
+NONE = Response(200, b"{}")
 REUSED = Problem(422, "idempotency-key-reused", "This Idempotency-Key was used for another request. Use a new key for a new request.")
 
 
@@ -81,3 +82,16 @@ async def answer(db: Any, consumer: str, answers: Sequence[tuple[Message, Respon
             [r.body for _, r in kept],
             [r.content_type for _, r in kept],
         )
+
+
+def given(messages: Sequence[Message], answers: Sequence[tuple[Message, Response]], old: dict[tuple[str, str], Response]) -> list[Response]:
+    """Each caller's response: its own, or that of its twin in the same batch, or what was answered then; a parked message has none."""
+    own = {id(message): response for message, response in answers}
+    twins = {(m.source, m.id): (m.digest, response) for m, response in answers if m.id is not None}
+    return [own.get(id(m)) or _twins(m, twins.get((m.source, m.id or ""))) or old.get((m.source, m.id or ""), NONE) for m in messages]
+
+
+def _twins(message: Message, twin: tuple[bytes | None, Response] | None) -> Response | None:
+    if twin is None:
+        return None
+    return twin[1] if twin[0] == message.digest else Response.of(REUSED)

@@ -13,7 +13,7 @@ from shared.errors import NotFound, Problem
 from shared.http import reply
 from shared.identity import Allow, Caller
 from shared.messages import Response
-from shared.room import Settle
+from shared.room import Clash, Settle
 
 Operator = Annotated[Caller, Depends(Allow("operator"))]
 JOURNAL = "select id, type, subject, actor, traceparent, at, data from journal where report = $1 order by seq limit 2000"
@@ -67,7 +67,7 @@ async def parked(request: Request, _: Operator, limit: Annotated[int, Query(ge=1
     return reply(Response.json(200, {"parked": [dict(row) for row in rows]}))
 
 
-@router.post("/operator/parked/{stream}/release")
+@router.post("/operator/parked/{stream:path}/release")
 async def release(stream: str, request: Request, _: Operator) -> HttpResponse:
     """Applies what is parked of one stream, in order, past the inbox. It stops at the first that is refused again: that one and the rest stay parked, in order."""
     rows = await request.app.state.pool.fetch(parking.STREAM, stream)
@@ -80,6 +80,9 @@ async def release(stream: str, request: Request, _: Operator) -> HttpResponse:
             await request.app.state.listeners[record.topic].release(record, row["consumer"], row["message"], _forget(row["seq"]))
         except Problem as refusal:
             stopped = refusal.slug
+            break
+        except Clash as clash:
+            stopped = clash.name
             break
         released += 1
     return reply(Response.json(200, {"released": released, "parked": len(rows) - released, "stopped_by": stopped}))

@@ -61,6 +61,10 @@ class Clash(Exception):  # noqa: N818 - an answer for the door, which makes a ne
         self.name = name
 
 
+Outcome = Response | Exception
+"""What became of one message."""
+
+
 class _Work:
     """One transaction's work in memory."""
 
@@ -81,7 +85,8 @@ class _Work:
     def apply(self, message: Message) -> None:
         aggregate = self.current.get(message.aggregate)
         name = f"process {message.record.topic}" if message.record else f"apply {self.kind.name}"
-        span = telemetry.begin(name, "consumer" if message.record else "internal", parent=message.traceparent)
+        back = [aggregate.trace] if aggregate is not None else []  # a later act goes back to the one that made the aggregate
+        span = telemetry.begin(name, "consumer" if message.record else "internal", parent=message.traceparent, links=back)
         moment = self.moment(aggregate, message.received, message.actor, span)
         try:
             decision = self.kind.decide(aggregate, message, moment)
@@ -114,7 +119,7 @@ class _Work:
         """Spans end after the commit: what was rolled back never happened."""
         for span, aggregate in self.spans:
             if aggregate is not None:
-                span.set_attributes(self.kind.labels(aggregate))
+                telemetry.label(span, self.kind.labels(aggregate))
             span.end()
 
 
@@ -127,17 +132,25 @@ class Room:
 
     async def handle(self, messages: Sequence[Message], settle: Settle | None = None) -> list[Response]:
         """After this returns every message has had its effect once, or is parked, or is refused. Raises what is transient."""
+        outcomes = await self.outcomes(messages, settle)
+        for outcome in outcomes:
+            if isinstance(outcome, Exception):
+                raise outcome
+        return [outcome for outcome in outcomes if isinstance(outcome, Response)]
+
+    async def outcomes(self, messages: Sequence[Message], settle: Settle | None = None) -> list[Outcome]:
+        """What became of each message, in order; an exception stands for its own message alone. Raises only when the database is away."""
         failure: Exception | None = None
         for attempt in range(ATTEMPTS):
             try:
-                return await self._together(messages, settle)
+                return list(await self._together(messages, settle))
             except AGAIN as reason:
                 failure = reason
                 await asyncio.sleep(random.uniform(0, 0.01 * 2**attempt))  # noqa: S311 - jitter
-            except LOCKED as reason:
+            except LOCKED:
                 names = list(dict.fromkeys(m.aggregate for m in messages))
                 if len(names) == 1:
-                    raise Unavailable from reason
+                    return [Unavailable() for _ in messages]
                 first = set(names[: len(names) // 2])  # never within one aggregate: its second message must not overtake its first
                 return await self._apart([m.aggregate in first for m in messages], messages, settle)
             except REFUSED as refusal:
@@ -147,21 +160,13 @@ class Room:
                 return await self._apart([place < middle for place in range(len(messages))], messages, settle)
         raise Unavailable from failure
 
-    async def _apart(self, first: Sequence[bool], messages: Sequence[Message], settle: Settle | None) -> list[Response]:
+    async def _apart(self, first: Sequence[bool], messages: Sequence[Message], settle: Settle | None) -> list[Outcome]:
         """Two parts, both tried whatever becomes of the first: a row that stays locked delays only its own messages."""
-        answered: dict[int, Response] = {}
-        failures: list[Exception] = []
+        found: dict[int, Outcome] = {}
         for part in (True, False):
             chosen = [place for place, mark in enumerate(first) if mark is part]
-            try:
-                responses = await self.handle([messages[place] for place in chosen], settle)
-            except (Problem, Clash) as reason:
-                failures.append(reason)
-            else:
-                answered.update(zip(chosen, responses, strict=True))
-        if failures:
-            raise failures[0]
-        return [answered[place] for place in range(len(messages))]
+            found.update(zip(chosen, await self.outcomes([messages[place] for place in chosen], settle), strict=True))
+        return [found[place] for place in range(len(messages))]
 
     async def park(self, parked: Sequence[Parked]) -> None:
         """Parks what could not even be turned into a message of this kind; the same record twice is parked once."""
@@ -193,8 +198,7 @@ class Room:
             if settle is not None:
                 await settle(db, messages)
         self._after(work)
-        answered = {id(m): response for m, response in work.answers}
-        return [answered.get(id(m)) or old.get((m.source, m.id or "")) or Response(200, b"{}") for m in messages]
+        return inbox.given(messages, work.answers, old)
 
     async def _save(self, db: Any, work: _Work) -> None:
         await self.kind.save(db, work.loaded, work.changed())
@@ -208,13 +212,13 @@ class Room:
         for parked in work.parked:
             logs.get("room").error("message.parked", kind=self.kind.name, stream=parking.stream_of(parked.message), reason=parked.reason)
 
-    async def _alone(self, message: Message, refusal: Exception, settle: Settle | None) -> Response:
+    async def _alone(self, message: Message, refusal: Exception, settle: Settle | None) -> Outcome:
         """The culprit, by itself: a record of our own is parked, a caller is told."""
         if message.record is None or message.released:
             constraint = getattr(refusal, "constraint_name", None)
             if isinstance(refusal, asyncpg.UniqueViolationError) and constraint:
-                raise Clash(constraint) from refusal
-            raise Problem(422, "refused-by-database", "The database refused this value. Nothing was stored.") from refusal
+                return Clash(constraint)
+            return Problem(422, "refused-by-database", "The database refused this value. Nothing was stored.")
         async with self.pool.acquire() as db, db.transaction():
             fresh, _ = await inbox.first_time(db, self.kind.name, [message])
             await parking.park(db, self.kind.name, [Parked(m, "constraint", type(refusal).__name__) for m in fresh])

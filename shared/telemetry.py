@@ -4,17 +4,20 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
+from weakref import WeakValueDictionary
 
 from opentelemetry import trace
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
-from opentelemetry.trace import Link, Span, SpanKind, Status, StatusCode
+from opentelemetry.trace import Link, Span, SpanContext, SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 _propagator = TraceContextTextMapPropagator()
 _LINKS = 128
 KIND = {"server": SpanKind.SERVER, "consumer": SpanKind.CONSUMER, "client": SpanKind.CLIENT, "internal": SpanKind.INTERNAL}
+_requests: WeakValueDictionary[int, Span] = WeakValueDictionary()
+"""Server spans by their id: a request's span begins before anybody knows which report it concerns."""
 
 
 def configure(service: str) -> None:
@@ -45,7 +48,12 @@ def traceparent_of(span: Span) -> str:
 
 
 def sampled(traceparent: str | None) -> bool:
-    return bool(traceparent) and traceparent.endswith("-01")  # type: ignore[union-attr]
+    """Asks the one bit: the flags are 03 where the SDK also says that the trace id is random."""
+    return _named(traceparent).trace_flags.sampled
+
+
+def _named(traceparent: str | None) -> SpanContext:
+    return trace.get_current_span(context_of(traceparent)).get_span_context()
 
 
 def trace_id(traceparent: str | None) -> str | None:
@@ -56,15 +64,29 @@ def trace_id(traceparent: str | None) -> str | None:
 def begin(
     name: str, kind: str, *, parent: str | None = None, links: Sequence[str | None] = (), attributes: Mapping[str, Any] | None = None
 ) -> Span:
-    """Starts a span. Without a parent it is a new act: it starts its own trace and links to what it goes back to."""
-    found = [trace.get_current_span(context_of(link)).get_span_context() for link in links if link]
-    return trace.get_tracer("heli").start_span(
+    """Starts a span. Without a parent it is a new act: it starts its own trace. It links to what it goes back to in other traces."""
+    found = [_named(link) for link in links if link]
+    context = context_of(parent)
+    own = trace.get_current_span(context).get_span_context().trace_id
+    span = trace.get_tracer("heli").start_span(
         name,
-        context=context_of(parent),
+        context=context,
         kind=KIND[kind],
-        links=[Link(context) for context in found if context.is_valid],
+        links=[Link(other) for other in found if other.is_valid and other.trace_id != own],
         attributes={key: value for key, value in (attributes or {}).items() if value is not None},
     )
+    if kind == "server":
+        _requests[span.get_span_context().span_id] = span
+    return span
+
+
+def label(span: Span, labels: Mapping[str, str]) -> None:
+    """Says to which report or case a span belongs, and the request that it answers with it."""
+    parent: SpanContext | None = getattr(span, "parent", None)
+    request = _requests.get(parent.span_id) if parent is not None else None
+    for labelled in (span, request):
+        if labelled is not None and labelled.is_recording():
+            labelled.set_attributes(dict(labels))
 
 
 def fail(span: Span, slug: str) -> None:
@@ -79,8 +101,9 @@ def relayed(rows: Sequence[Any], headers: Any) -> Iterator[None]:
     contexts = []
     for row in rows[:_LINKS]:
         carried = dict(headers.decode(row["headers"])).get("traceparent")
-        if carried and carried.endswith(b"-01"):
-            contexts.append(carried.decode("ascii", "replace"))
+        traceparent = (carried or b"").decode("ascii", "replace")
+        if sampled(traceparent):
+            contexts.append(traceparent)
     if not contexts:
         yield
         return

@@ -4,6 +4,7 @@ import asyncio
 import json
 import signal
 import time
+from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from datetime import datetime
 from pathlib import Path
@@ -47,6 +48,7 @@ class Demo:
     def __init__(self, options: Options) -> None:
         self.options, self.state = options, State(home())
         self.seconds: dict[str, float] = {}
+        self.judged = False
         self._start = time.monotonic()
         environment = {"HELI_RULES": str(RULES), "HELI_RETRY_SCHEDULE": RETRIES}
         self.stack = Stack(self.state, say=self.say, directory_file=DIRECTORY, environment=environment)
@@ -67,9 +69,10 @@ class Demo:
             self.say(f"{len(self.agencies)} partners")
             await asyncio.gather(partners.start(), books.open())
             self.mark("stack_ready")
-            ok = await self._judged(partners, books)
+            failed = asyncio.create_task(self.stack.wait_failed())  # one for the whole run: its end would end the supervision
+            ok = await unless(failed, self._judged(partners, books))
             if is_terminal() and not self.options.stop:
-                await self._stay(stopped)
+                await unless(failed, self._stay(stopped))
         return ok
 
     def say(self, stage: str) -> None:
@@ -89,27 +92,16 @@ class Demo:
         reports = read_reports(REPORTS, self.options.reports)
         expected = expect(reports, RULES, self.agencies, datetime.now(SHANGHAI).date())
         filing = Filing(self.state, self.stack.url, lambda: self.mark("first_report"))
-        work = asyncio.create_task(self._act(filing, reports, books, wanted(len(reports), expected, self)))
-        failed = asyncio.create_task(self.stack.wait_failed())
-        try:
-            await asyncio.wait([work, failed], return_when=asyncio.FIRST_COMPLETED)
-            if failed.done():
-                failed.result()
-            await work
-        finally:
-            failed.cancel()
-            work.cancel()
+        async with asyncio.TaskGroup() as together:
+            together.create_task(filing.file(reports))
+            together.create_task(self._watch(books, wanted(len(reports), expected, self)))
         self.mark("all")
         found = await books.found(code for code, role in self.roles.items() if role.told == "topic")
         run = Run(expected, self.roles, {receipt.report: receipt.key for receipt in filing.receipts}, found)
         named = [*filing.refused, *partners.trouble, *differences(run)]
         self._tell(len(reports), run, named)
+        self.judged = True
         return not named
-
-    async def _act(self, filing: Filing, reports: list[dict[str, Any]], books: Books, goal: dict[str, int]) -> None:
-        async with asyncio.TaskGroup() as together:
-            together.create_task(filing.file(reports))
-            together.create_task(self._watch(books, goal))
 
     async def _watch(self, books: Books, goal: dict[str, int]) -> None:
         """Until everything is there and stays so for a moment, or nothing moves any more: then the verdict names what is missing."""
@@ -139,17 +131,23 @@ class Demo:
         marks = ", ".join(f"{name.replace('_', ' ')} {number}" for name, number in self.seconds.items())
         print(f"verdict: {outcome['verdict']}   (seconds since the start: {marks})", flush=True)
 
-    async def _stay(self, stopped: asyncio.Event) -> None:
+    async def _stay(self, stopped: asyncio.Event) -> bool:
         self.state.write_env({"HELI_HOME": str(self.state.home), "HELI_URL": self.stack.url, **self.stack.bearers()})
         print(banner(self.state))
         print("Everything stays up, the partners too, until Ctrl-C.", flush=True)
-        failed = asyncio.create_task(self.stack.wait_failed())
-        told = asyncio.create_task(stopped.wait())
-        await asyncio.wait([failed, told], return_when=asyncio.FIRST_COMPLETED)
-        told.cancel()
-        if failed.done():
-            failed.result()
-        failed.cancel()
+        return await stopped.wait()
+
+
+async def unless(failed: asyncio.Task[None], work: Coroutine[Any, Any, bool]) -> bool:
+    """The result of the work; raises at once what ends `failed` before it."""
+    task = asyncio.create_task(work)
+    try:
+        await asyncio.wait([task, failed], return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            await failed
+        return await task
+    finally:
+        task.cancel()
 
 
 def wanted(reports: int, expected: Expectation, demo: Demo) -> dict[str, int]:
@@ -198,11 +196,11 @@ async def until_stopped(options: Options) -> bool:
     loop, stopped = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, stopped.set)
-    work = asyncio.create_task(Demo(options).run(stopped))
+    demo = Demo(options)
+    work = asyncio.create_task(demo.run(stopped))
     told = asyncio.create_task(stopped.wait())
     await asyncio.wait([work, told], return_when=asyncio.FIRST_COMPLETED)
     told.cancel()
-    if not work.done():
-        await asyncio.wait([work], timeout=POLL_SECONDS)  # one that only stays up ends by itself
-        work.cancel()
+    if not demo.judged:
+        work.cancel()  # with its verdict it ends by itself, and stopping what it started must not be broken off
     return await work

@@ -7,6 +7,7 @@ from services.intake.domain import told
 from services.intake.domain.report import Report
 from shared import broker, database, http, operator
 from shared.database import engine_url
+from shared.gather import Gather
 from shared.reference import Reference
 from shared.room import Bells, Kind, Room
 from shared.runtime import Service
@@ -42,5 +43,5 @@ async def build(settings: Settings) -> Service:
     kafka.context.set_global("referral", listener)
     app = http.create(settings, [api.router, pages.router, operator.router], title="Heli intake")
     app.state.engine = create_async_engine(engine_url(settings.database_url), pool_size=2, pool_pre_ping=True)
-    app.state.reports, app.state.file = reports, api.file
+    app.state.reports, app.state.file = Gather(reports), api.file
     return Service(settings=settings, pool=pool, bells=bells, api=app, rooms=(reports,), broker=kafka, listeners={listener.topic: listener})

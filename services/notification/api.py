@@ -15,11 +15,11 @@ from services.notification.channels.webhook import new_secret
 from services.notification.domain import agency_notice_id, endpoint_id
 from services.notification.handlers import ANY_VERSION, Configure, SendTest
 from shared.errors import Fault, NotFound, Problem
+from shared.gather import Gather
 from shared.http import enter, keyed, message_of, reply
 from shared.identifiers import uuid7
 from shared.identity import Allow, Caller
 from shared.messages import Message, Response
-from shared.room import Room
 
 URL_LIMIT = 2000
 _ETAG = re.compile(r'"([0-9]{1,9})"')
@@ -66,7 +66,7 @@ async def put_endpoint(
         reporter=caller.kind == "reporter",
     )
     message = Message(body=body, aggregate=endpoint_id(party), source=caller.party, actor=_actor(caller), traceparent=message_of(request))
-    room: Room = request.app.state.endpoints
+    room: Gather = request.app.state.endpoints
     return _tagged(await enter(room, message))
 
 
@@ -87,7 +87,7 @@ async def send_test(party: Party, request: Request, caller: Anybody) -> HttpResp
     body = SendTest(party, uuid7())
     aggregate = agency_notice_id(party)
     message = Message(body=body, aggregate=aggregate, source=caller.party, actor=_actor(caller), traceparent=message_of(request))
-    room: Room = request.app.state.notices
+    room: Gather = request.app.state.notices
     return reply(await enter(room, await keyed(request, message, required=False)))
 
 

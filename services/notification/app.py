@@ -10,6 +10,7 @@ from services.notification.domain import Endpoint, Known, Links, Notice
 from services.notification.handlers import BrokerAcknowledged
 from shared import broker, database, http, mailbox, operator
 from shared.database import engine_url
+from shared.gather import Gather
 from shared.mailbox import Mailbox
 from shared.messages import Message
 from shared.reference import Reference
@@ -89,7 +90,8 @@ async def build(settings: Settings) -> Service:
         kafka.context.set_global(name, listener)
     app = http.create(settings, [api.router, pages.router, operator.router], title="Heli notification")
     app.state.engine = create_async_engine(engine_url(settings.database_url), pool_size=2)
-    app.state.notices, app.state.endpoints, app.state.reference, app.state.links = notices, endpoints, known, links
+    app.state.notices, app.state.endpoints = Gather(notices), Gather(endpoints)
+    app.state.reference, app.state.links = known, links
     app.state.pool = pool
     sender = sweep.Sender(notices, endpoints, sweep.webhooks(settings))
     post = Mailbox(notices, read_mail)

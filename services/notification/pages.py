@@ -15,10 +15,10 @@ from services.notification.handlers import LinkUsed
 from services.notification.tables import NoticeRow
 from shared.database import AWAY
 from shared.errors import Unavailable
+from shared.gather import Gather
 from shared.http import enter, message_of
 from shared.identity import Allow
 from shared.messages import Message
-from shared.room import Room
 from shared.web import pages, see, show
 
 TEMPLATES = pages(Path(__file__).parent / "templates")
@@ -83,7 +83,7 @@ async def press(token: str, request: Request) -> HttpResponse:
     claim = _claim(token, request)
     if claim is None:
         return _unknown()
-    room: Room = request.app.state.notices
+    room: Gather = request.app.state.notices
     message = Message(
         body=LinkUsed(claim.party), aggregate=claim.leg, source="link", actor=f"link/{claim.party}", traceparent=message_of(request)
     )

@@ -14,6 +14,7 @@ from shared import broker, calendar, database, http, operator
 from shared.calendar import Calendar
 from shared.contracts.directory import AgencyChanged
 from shared.database import engine_url
+from shared.gather import Gather
 from shared.messages import Message
 from shared.reference import Reference
 from shared.regions import Regions
@@ -66,7 +67,7 @@ async def build(settings: Settings) -> Service:
     kafka.context.set_global("replies", consumer.Replies(cases, agencies))
     app = http.create(settings, [api.router, operator.router], title="Heli referral")
     app.state.engine = create_async_engine(engine_url(settings.database_url), pool_size=4)
-    app.state.cases, app.state.agencies = cases, agencies
+    app.state.cases, app.state.agencies = Gather(cases), Gather(agencies)
     return Service(
         settings=settings,
         pool=pool,

@@ -17,7 +17,7 @@ async def test_canary_identities_appear_in_no_log_event_notice_error_or_table_bu
     problems = await errors_of(world, town)
     assert not [found for text in problems if (found := canaries.found_in(text))]
     assert not [
-        (log.name, found) for log in Path(world.state.logs).iterdir() if (found := canaries.found_in(log.read_text(errors="replace")))
+        (log.name, found) for log in world.state.logs.iterdir() if (found := canaries.found_in(log.read_text(errors="replace")))
     ]
     assert not [(topic, found) for topic, text in (await every_record(world)) if (found := canaries.found_in(text))]
     told = [str(bodies) for bodies in world.receiver.taken.values()] + [str(headers) for headers in world.receiver.heard]
@@ -25,9 +25,6 @@ async def test_canary_identities_appear_in_no_log_event_notice_error_or_table_bu
     where = {place for place, text in await every_row(world) if canaries.found_in(text)}
     assert where == {CONTENT}
 
-
-def logs_of(state: State) -> list[tuple[str, str]]:
-    return [(log.name, log.read_text(errors="replace")) for log in state.logs.iterdir()]
 
 
 async def through_everything(world: World, town: Town) -> None:

@@ -1,0 +1,55 @@
+"""How do many requests share one transaction? While one runs, whoever waits goes into the next: no timer, no linger."""
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+
+from shared.errors import Unavailable
+from shared.messages import Message, Response
+from shared.room import Outcome, Room
+
+MOST = 200
+"""Messages of one transaction."""
+WAITING = 5_000
+"""Messages that may wait; one more is told to come again."""
+WORKERS = 2
+"""Transactions at a time: one commits while the other is filled."""
+
+
+class Gather:
+    """The HTTP door to a room. Each caller gets its own outcome; one that goes away takes nobody with it."""
+
+    def __init__(self, room: Room) -> None:
+        self.room = room
+        self._waiting: deque[tuple[Message, asyncio.Future[Response]]] = deque()
+        self._workers: set[asyncio.Task[None]] = set()
+
+    async def enter(self, message: Message) -> Response:
+        """Returns the response to this message. Raises what became of it, or what keeps the database away."""
+        if len(self._waiting) >= WAITING:
+            raise Unavailable("Too many requests wait. Send the same request again.")
+        future: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
+        self._waiting.append((message, future))
+        if len(self._workers) < WORKERS:
+            worker = asyncio.create_task(self._work())
+            self._workers.add(worker)
+            worker.add_done_callback(self._workers.discard)
+        return await future
+
+    async def _work(self) -> None:
+        while self._waiting:
+            batch = [self._waiting.popleft() for _ in range(min(MOST, len(self._waiting)))]
+            outcomes = await self._outcomes([message for message, _ in batch])
+            for (_, future), outcome in zip(batch, outcomes, strict=True):
+                if future.done():  # its caller went away: the effect stands all the same
+                    continue
+                if isinstance(outcome, Exception):
+                    future.set_exception(outcome)
+                else:
+                    future.set_result(outcome)
+
+    async def _outcomes(self, messages: Sequence[Message]) -> Sequence[Outcome]:
+        try:
+            return await self.room.outcomes(messages)
+        except Exception as reason:  # noqa: BLE001 - each caller is told; one that is transient is tried again by each
+            return [reason] * len(messages)

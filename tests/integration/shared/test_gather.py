@@ -1,0 +1,86 @@
+"""Do requests that wait share a transaction, each with its own outcome?"""
+
+import asyncio
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+import pytest
+
+from shared import gather
+from shared.errors import Problem, Unavailable
+from shared.gather import Gather
+from shared.messages import Response
+from shared.room import Room
+from tests.integration.shared.test_room import add, count, total
+
+
+@pytest.fixture
+def batches(room: Room, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many messages each transaction had."""
+    sizes: list[int] = []
+    outcomes = room.outcomes
+
+    async def counted(messages: Any, settle: Any = None) -> Any:
+        sizes.append(len(messages))
+        return await outcomes(messages, settle)
+
+    monkeypatch.setattr(room, "outcomes", counted)
+    return sizes
+
+
+async def test_who_waits_while_a_transaction_runs_shares_the_next(room: Room, pool: asyncpg.Pool, batches: list[int]) -> None:
+    door, counter = Gather(room), uuid4()
+    await asyncio.gather(*(door.enter(add(uuid4(), id=str(n), digest=b"d")) for n in range(100)))
+    assert (sum(batches), len(batches) < 10) == (100, True)
+    await door.enter(add(counter, id="alone", digest=b"d"))
+    assert batches[-1] == 1
+    assert await count(pool, "counter") == 101
+
+
+async def test_each_caller_gets_its_own_outcome_also_when_one_is_refused_by_the_database(room: Room, pool: asyncpg.Pool) -> None:
+    door, counters = Gather(room), [uuid4() for _ in range(20)]
+    amounts = [99 if n == 7 else -1 if n == 8 else 1 for n in range(20)]
+    messages = [add(c, amount, id=str(n), digest=b"d") for n, (c, amount) in enumerate(zip(counters, amounts, strict=True))]
+    told = await asyncio.gather(*(door.enter(m) for m in messages), return_exceptions=True)
+    assert [type(t) for t in told] == [Problem if n == 7 else Response for n in range(20)]
+    assert [t.status for t in told if isinstance(t, Response)] == [409 if n == 8 else 200 for n in range(20) if n != 7]
+    assert [await total(pool, c) for c in counters] == [None if n in (7, 8) else 1 for n in range(20)]
+
+
+async def test_the_same_key_twice_in_one_batch_is_one_effect_and_the_same_bytes(room: Room, pool: asyncpg.Pool) -> None:
+    door, counter = Gather(room), uuid4()
+    one = [door.enter(add(counter, id="k", digest=b"one")) for _ in range(10)]
+    told = await asyncio.gather(*one, door.enter(add(counter, 5, id="k", digest=b"two")))
+    assert len({response.body for response in told[:10]}) == 1
+    assert (told[10].status, b"idempotency-key-reused" in told[10].body) == (422, True)
+    assert await total(pool, counter) == 1
+
+
+async def test_a_caller_that_goes_away_takes_nobody_with_it_and_its_effect_stands(room: Room, pool: asyncpg.Pool) -> None:
+    door, counters = Gather(room), [uuid4() for _ in range(10)]
+    tasks = [asyncio.create_task(door.enter(add(c, id=str(c), digest=b"d"))) for c in counters]
+    await asyncio.sleep(0)
+    tasks[0].cancel()
+    tasks[9].cancel()
+    told = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [isinstance(t, Response) for t in told] == [n not in (0, 9) for n in range(10)]
+    await door.enter(add(uuid4(), id="last", digest=b"d"))
+    assert [await total(pool, c) for c in counters[1:9]] == [1] * 8
+
+
+async def test_the_queue_is_bounded_and_its_limit_is_told(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gather, "WAITING", 5)
+    door = Gather(room)
+    told = await asyncio.gather(*(door.enter(add(uuid4(), id=str(n), digest=b"d")) for n in range(9)), return_exceptions=True)
+    assert [isinstance(t, Unavailable) for t in told] == [n >= 5 for n in range(9)]
+
+
+async def test_when_the_database_is_away_every_caller_is_told(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def away(*_: Any) -> Any:
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(room, "outcomes", away)
+    door = Gather(room)
+    told = await asyncio.gather(*(door.enter(add(uuid4())) for _ in range(4)), return_exceptions=True)
+    assert [type(t) for t in told] == [ConnectionRefusedError] * 4
