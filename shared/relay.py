@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import time
+from collections import deque
 from typing import Any
 from uuid import uuid4
 
@@ -16,14 +17,17 @@ from shared.database import AGAIN, AWAY, LOCKED
 
 LEASE_SECONDS = 5.0
 BATCH = 500
+DEPTH = 3
+"""Batches under way at a time."""
+STRETCH_SECONDS = 0.5
 CLAIM = (
     "update lease set owner = $1, until = clock_timestamp() + make_interval(secs => $2),"
     " fence = fence + case when owner = $1 then 0 else 1 end where shard in (select shard from lease"
     " where owner = $1 or until < clock_timestamp() order by shard for update skip locked) returning shard"
 )
 NEXT = (
-    "select seq, topic, key, value, headers from outbox where shard = any($1::smallint[]) and topic <> all($2::text[])"
-    " order by seq limit $3"
+    "select seq, topic, key, value, headers from outbox where shard = any($1::smallint[]) and seq > $2 and topic <> all($3::text[])"
+    " order by seq limit $4"
 )
 GONE = (
     "with gone as (delete from outbox using lease where outbox.seq = any($1::bigint[]) and lease.shard = outbox.shard"
@@ -36,8 +40,9 @@ _headers = msgspec.msgpack.Decoder(list[tuple[str, bytes | None]])
 class Relay:
     """Sends the outbox of one database. Several may run: each shard has one owner, by a lease row with a fence number.
 
-    A record whose topic is absent or refuses it holds back its own key only. A broken producer is
-    thrown away and a new one built; what it had not acknowledged is still in the table.
+    While a batch waits for its acknowledgements the next one is read and handed over (pipelined). A record whose topic is
+    absent or refuses it holds back its own key only. A broken producer is thrown away and a new one built; what it had
+    not acknowledged is still in the table.
     """
 
     def __init__(self, pool: asyncpg.Pool, bootstrap: str, bell: asyncio.Event, mailbox: asyncio.Event) -> None:
@@ -56,7 +61,7 @@ class Relay:
             while True:
                 self.bell.clear()
                 try:
-                    sent = await self._pass()
+                    more = await self._stretch()
                     self.healthy = True
                 except (*AWAY, *AGAIN, *LOCKED, KafkaError) as reason:
                     self.healthy = False
@@ -64,7 +69,7 @@ class Relay:
                     await self._drop_producer()
                     await asyncio.sleep(0.5)
                     continue
-                if sent < BATCH:
+                if not more:
                     with contextlib.suppress(TimeoutError):
                         await asyncio.wait_for(self.bell.wait(), 0.1)
         finally:
@@ -72,23 +77,32 @@ class Relay:
             with contextlib.suppress(Exception):
                 await self.pool.execute("update lease set until = clock_timestamp() where owner = $1", self.owner)
 
-    async def _pass(self) -> int:
-        await self._claim()
-        if not self._shards:
-            return 0
-        rows = await self.pool.fetch(NEXT, self._shards, sorted(self._absent), BATCH)
-        if not rows and not self._absent:
-            return 0
-        producer = await self._ready_producer()
-        await self._list_topics(producer)
-        if not rows:
-            return 0
-        acked = await self._send(producer, rows)
-        if acked:
-            counts = await self.pool.fetchrow(GONE, acked, self.owner)
-            if counts is not None and counts[1]:
-                self.mailbox.set()
-        return len(acked)
+    async def _stretch(self) -> bool:
+        """Sends for a while, or until nothing is left; True when something may be left.
+
+        Within a stretch reading goes on from the last row; each begins at the lowest again, because a slower transaction
+        with a smaller number may have committed meanwhile.
+        """
+        last, began = 0, time.monotonic()
+        held: set[tuple[str, bytes | None]] = set()
+        flying: deque[asyncio.Task[bool]] = deque()
+        try:
+            while time.monotonic() - began < STRETCH_SECONDS:
+                await self._claim()
+                rows = await self.pool.fetch(NEXT, self._shards, last, sorted(self._absent), BATCH) if self._shards else []
+                if not rows:
+                    await self._look_for_absent()
+                    return False
+                producer = await self._ready_producer()
+                await self._list_topics(producer)
+                pending = await self._hand_over(producer, rows, held)
+                flying.append(asyncio.create_task(self._settle(pending, held)))
+                last = rows[-1]["seq"]
+                if len(flying) >= DEPTH and not await flying.popleft():
+                    break
+            return True
+        finally:
+            await asyncio.gather(*flying)
 
     async def _claim(self) -> None:
         """Takes and renews leases. The start of the request counts, so that our idea of the end is never later than the database's."""
@@ -97,42 +111,53 @@ class Relay:
             rows = await self.pool.fetch(CLAIM, self.owner, LEASE_SECONDS)
             self._shards, self._claimed = [row["shard"] for row in rows], began
 
-    async def _send(self, producer: AIOKafkaProducer, rows: list[Any]) -> list[int]:
-        """One coroutine hands over in order; returns the rows acknowledged with every earlier row of their key."""
-        held: set[bytes | None] = set()
+    async def _hand_over(
+        self, producer: AIOKafkaProducer, rows: list[Any], held: set[tuple[str, bytes | None]]
+    ) -> list[tuple[Any, asyncio.Future[Any]]]:
+        """One coroutine hands over in order: several would race when the producer's buffer is full."""
         pending: list[tuple[Any, asyncio.Future[Any]]] = []
         with telemetry.relayed(rows, _headers):
             for row in rows:
-                if row["key"] in held or time.monotonic() - self._claimed > LEASE_SECONDS - 1:
+                place = (row["topic"], row["key"])
+                if place in held or time.monotonic() - self._claimed > LEASE_SECONDS - 1:
+                    held.add(place)
                     continue
                 if row["topic"] not in self._topics:
                     self._absent.add(row["topic"])
-                    held.add(row["key"])
+                    held.add(place)
                     logs.get("relay").error("relay.topic_absent", topic=row["topic"])
                     continue
                 try:
                     send = producer.send(row["topic"], row["value"], key=row["key"], headers=_headers.decode(row["headers"]))
                     pending.append((row, await asyncio.wait_for(send, 10)))
                 except KafkaError as reason:
-                    held.add(row["key"])
+                    held.add(place)
                     logs.get("relay").error("relay.refused", topic=row["topic"], error=type(reason).__name__)
-            if pending:
-                await asyncio.wait([future for _, future in pending], timeout=60)
-        return await self._settled(pending, held)
+        return pending
 
-    async def _settled(self, pending: list[tuple[Any, asyncio.Future[Any]]], held: set[bytes | None]) -> list[int]:
+    async def _settle(self, pending: list[tuple[Any, asyncio.Future[Any]]], held: set[tuple[str, bytes | None]]) -> bool:
+        """Waits for the acknowledgements and deletes what has them, unless an earlier record of its key has none. False: something failed."""
+        if pending:
+            await asyncio.wait([future for _, future in pending], timeout=60)
         acked: list[int] = []
-        broken = False
+        whole = True
         for row, future in pending:
-            failed = not future.done() or future.cancelled() or future.exception() is not None
-            if failed:
-                held.add(row["key"])
-                broken = True
-            elif row["key"] not in held:
+            if not future.done() or future.cancelled() or future.exception() is not None:
+                held.add((row["topic"], row["key"]))
+                whole = False
+            elif (row["topic"], row["key"]) not in held:
                 acked.append(row["seq"])
-        if broken:  # with idempotence a failure is fatal for the producer: its sequence has a hole
+        if acked:
+            counts = await self.pool.fetchrow(GONE, acked, self.owner)
+            if counts is not None and counts[1]:
+                self.mailbox.set()
+        if not whole:  # with idempotence a failure is fatal for the producer: its sequence has a hole
             await self._drop_producer()
-        return acked
+        return whole
+
+    async def _look_for_absent(self) -> None:
+        if self._absent:
+            await self._list_topics(await self._ready_producer())
 
     async def _list_topics(self, producer: AIOKafkaProducer) -> None:
         """Asks which topics exist: `send` to an absent one would block everybody for its request time-out."""
