@@ -1,6 +1,7 @@
 """How are records read from Kafka without losing one? Tolerantly, in batches, committed after the transaction."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -15,7 +16,7 @@ from shared.contracts import envelope
 from shared.contracts.envelope import Event, Incoming
 from shared.errors import Problem
 from shared.messages import Message, Outgoing, Record
-from shared.parking import Parked
+from shared.parking import Parked, TooMuchParked
 from shared.room import NOBODY, TRANSIENT, Room, Settle
 
 BATCH: dict[str, Any] = {
@@ -100,18 +101,49 @@ def subscriber(router: KafkaRouter, service: str, topic: str, *, pattern: bool =
     return decorator
 
 
+class _Trouble(msgspec.Struct, frozen=True):
+    error: str
+    transient: bool
+    since: float
+
+
+_TROUBLES: dict[str, _Trouble] = {}
+TROUBLE_SECONDS = 10.0
+
+
+def trouble() -> dict[str, str]:
+    """Topics whose batch has not been applied for so long, and the error: part of what `/ready` tells."""
+    late = time.monotonic() - TROUBLE_SECONDS
+    return {topic: found.error for topic, found in _TROUBLES.items() if found.since < late}
+
+
+def waiting() -> bool:
+    """Whether some consumer waits for what starting the process again would not bring: a database, an operator."""
+    return any(found.transient for found in _TROUBLES.values())
+
+
 async def patiently(topic: str, apply: Callable[[], Awaitable[None]]) -> None:
     """Returns when a batch is applied, parked or dead-lettered. Waits out what is transient, however long: nothing is skipped."""
     pause = 0.05
     while True:
         try:
-            return await apply()
-        except TRANSIENT as reason:
-            logs.get("consumer").warning("consumer.waits", topic=topic, error=type(reason).__name__)
-        except Exception as reason:  # noqa: BLE001 - an error that we do not know is transient: never parked, never skipped
-            logs.get("consumer").error("consumer.stuck", topic=topic, error=type(reason).__name__)
+            await apply()
+        except (*TRANSIENT, TooMuchParked) as reason:
+            _note(topic, reason, transient=True)
+        except Exception as reason:  # noqa: BLE001 - an error that we do not know is never parked, never skipped; the watchdog ends it
+            _note(topic, reason, transient=False)
+        else:
+            _TROUBLES.pop(topic, None)
+            return
         await asyncio.sleep(pause)
         pause = min(pause * 2, 5.0)
+
+
+def _note(topic: str, reason: Exception, *, transient: bool) -> None:
+    since = _TROUBLES[topic].since if topic in _TROUBLES else time.monotonic()
+    _TROUBLES[topic] = _Trouble(type(reason).__name__, transient, since)
+    log = logs.get("consumer")
+    (log.warning if transient else log.error)("consumer.waits" if transient else "consumer.stuck", topic=topic, error=type(reason).__name__)
 
 
 Split = Callable[[Any, Read], Sequence[Message]]

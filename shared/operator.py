@@ -1,16 +1,19 @@
 """What does every service tell an operator? Whether it is ready, the journal of a report, and what is parked."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi import Response as HttpResponse
+from pydantic import BaseModel, ConfigDict
 
-from shared import parking, telemetry
+from shared import broker, outbox, parking, telemetry
+from shared.contracts.envelope import Event
+from shared.contracts.operations import MessageDiscarded, StreamReleased
 from shared.database import AWAY
 from shared.errors import NotFound, Problem
-from shared.http import reply
+from shared.http import message_of, reply
 from shared.identity import Allow, Caller
 from shared.messages import Response
 from shared.room import Clash, Settle
@@ -31,7 +34,7 @@ async def live() -> dict[str, str]:
 @router.get("/ready", dependencies=[Depends(Allow())])
 async def ready(request: Request) -> HttpResponse:
     """200 when the database answers and every door of this process has started once; else 503 and which part does not."""
-    parts = dict(request.app.state.parts)
+    parts = dict(request.app.state.parts) | broker.trouble()
     try:
         parts["database"] = "up" if await request.app.state.pool.fetchval("select true") else "away"
     except AWAY:
@@ -67,17 +70,54 @@ async def parked(request: Request, _: Operator, limit: Annotated[int, Query(ge=1
     return reply(Response.json(200, {"parked": [dict(row) for row in rows]}))
 
 
+@router.get("/operator/parked/{seq}")
+async def show(seq: int, request: Request, _: Operator) -> HttpResponse:
+    """One parked record, redacted: its place, its event headers, the names of its fields and their kinds; no value of its body."""
+    row = await request.app.state.pool.fetchrow(parking.ONE, seq)
+    if row is None:
+        raise NotFound
+    about = {name: row[name] for name in ("seq", "consumer", "stream", "message", "reason", "error", "at")}
+    return reply(Response.json(200, about | parking.redacted(parking.record_of(row))))
+
+
+class Discard(BaseModel):
+    """Why a parked message may go: a code, because words could hold a name."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+    reason: Literal["duplicate", "obsolete", "test", "not_ours", "handled_by_hand"]
+
+
+@router.post("/operator/parked/{seq}/discard")
+async def discard(seq: int, why: Discard, request: Request, caller: Operator) -> HttpResponse:
+    """Throws one parked message away, as an audited event."""
+    async with request.app.state.pool.acquire() as db, db.transaction():
+        row = await db.fetchrow(parking.ONE, seq)
+        if row is None:
+            raise NotFound
+        event = MessageDiscarded(
+            stream=row["stream"], consumer=row["consumer"], reason=row["reason"], message=row["message"], why=why.reason
+        )
+        await _gone(db, seq, event, caller, message_of(request))
+    request.app.state.service.bells.relay.set()
+    return reply(Response.json(200, {"discarded": seq, "stream": row["stream"]}))
+
+
 @router.post("/operator/parked/{stream:path}/release")
-async def release(stream: str, request: Request, _: Operator) -> HttpResponse:
-    """Applies what is parked of one stream, in order, past the inbox. It stops at the first that is refused again: that one and the rest stay parked, in order."""
+async def release(stream: str, request: Request, caller: Operator) -> HttpResponse:
+    """Applies what is parked of one stream, in order, past the inbox, each as an audited event.
+
+    It stops at the first that is refused again: that one and the rest stay parked, in order.
+    """
     rows = await request.app.state.pool.fetch(parking.STREAM, stream)
     if not rows:
         raise NotFound
     released, stopped = 0, None
     for row in rows:
         record = parking.record_of(row)
+        event = StreamReleased(stream=stream, consumer=row["consumer"], reason=row["reason"], message=row["message"])
+        settle = _forget(row["seq"], event, caller, message_of(request))
         try:
-            await request.app.state.listeners[record.topic].release(record, row["consumer"], row["message"], _forget(row["seq"]))
+            await request.app.state.listeners[record.topic].release(record, row["consumer"], row["message"], settle)
         except Problem as refusal:
             stopped = refusal.slug
             break
@@ -88,8 +128,15 @@ async def release(stream: str, request: Request, _: Operator) -> HttpResponse:
     return reply(Response.json(200, {"released": released, "parked": len(rows) - released, "stopped_by": stopped}))
 
 
-def _forget(seq: int) -> Settle:
+def _forget(seq: int, event: Event, caller: Caller, traceparent: str | None) -> Settle:
     async def settle(db: Any, _: Any) -> None:
-        await db.execute(RELEASED, [seq])
+        await _gone(db, seq, event, caller, traceparent)
 
     return settle
+
+
+async def _gone(db: Any, seq: int, event: Event, caller: Caller, traceparent: str | None) -> None:
+    """The message leaves the parking lot and the journal says who did it, in one transaction."""
+    await db.execute(RELEASED, [seq])
+    now = await db.fetchval("select heli_now()")
+    await outbox.save(db, [outbox.stamp(event, actor=f"{caller.party}/{caller.role}", traceparent=traceparent or "", at=now)])

@@ -25,8 +25,19 @@ class ParkedRow(SQLModel, table=True):
     reason: str
     error: str
     record: bytes
+    told: bool = False
     at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False, server_default=func.now()))
     __table_args__ = (Index("parked_stream", "consumer", "stream", "seq"),)
+
+
+SHOWN = frozenset({"ce_id", "ce_type", "ce_source", "ce_subject", "ce_time", "traceparent", "content-type"})
+LIMIT = 100
+"""Streams of one consumer that may be parked; with one more it stops, instead of draining a topic into the parking lot."""
+COUNT = "select count(distinct stream) from parked where consumer = $1"
+
+
+class TooMuchParked(Exception):  # noqa: N818 - a state, not a fault of the message
+    """The consumer stops: something is wrong with it rather than with so many messages."""
 
 
 class Parked(msgspec.Struct, frozen=True):
@@ -43,12 +54,32 @@ PARK = (
 )
 BLOCKED = "select distinct stream from parked where consumer = $1 and stream = any($2::text[])"
 LIST = "select seq, consumer, topic, stream, message, reason, error, at from parked order by seq limit $1"
-STREAM = "select seq, consumer, topic, message, record from parked where stream = $1 order by seq limit 500"
+STREAM = "select seq, consumer, topic, message, reason, record from parked where stream = $1 order by seq limit 500"
+ONE = "select seq, consumer, stream, message, reason, error, at, record from parked where seq = $1 for update"
 _record = msgspec.msgpack.Decoder(Record)
 
 
 def record_of(row: Any) -> Record:
     return _record.decode(row["record"])
+
+
+def redacted(record: Record) -> dict[str, Any]:
+    """What may be shown of a record: its place, the headers of an event, and the shape of its body."""
+    shown = {name: (value or b"").decode("utf-8", "replace") for name, value in record.headers if name in SHOWN}
+    try:
+        body = msgspec.json.decode(record.value or b"")
+    except msgspec.MsgspecError:
+        body = None
+    fields = {name: type(value).__name__ for name, value in body.items()} if isinstance(body, dict) else {}
+    size = len(record.value or b"")
+    return {
+        "topic": record.topic,
+        "partition": record.partition,
+        "offset": record.offset,
+        "headers": shown,
+        "bytes": size,
+        "fields": fields,
+    }
 
 
 def stream_of(message: Message) -> str:
@@ -68,6 +99,7 @@ async def behind(db: Any, consumer: str, messages: Sequence[Message]) -> tuple[l
 
 
 async def park(db: Any, consumer: str, parked: Sequence[Parked]) -> None:
+    """Raises TooMuchParked, and parks nothing, when that would be more streams than may lie there."""
     rows = [(p, p.message.record) for p in parked if p.message.record is not None]
     if rows:
         await db.execute(
@@ -80,3 +112,5 @@ async def park(db: Any, consumer: str, parked: Sequence[Parked]) -> None:
             [p.error for p, _ in rows],
             [msgspec.msgpack.encode(record) for _, record in rows],
         )
+        if await db.fetchval(COUNT, consumer) > LIMIT:
+            raise TooMuchParked

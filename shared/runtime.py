@@ -16,12 +16,14 @@ from aiokafka.errors import KafkaError
 from fastapi import FastAPI
 from faststream.kafka import KafkaBroker
 
-from shared import database, logs, settings, telemetry
+from shared import broker, database, logs, settings, telemetry
 from shared.database import AWAY
 from shared.mailbox import Mailbox
 from shared.relay import Relay
 from shared.room import TRANSIENT, Bells, Room
 from shared.settings import Settings
+from shared.upkeep import Upkeep
+from shared.watchdog import Heartbeat, Progress
 
 DOORS = ("http", "events", "time", "send", "relay")
 
@@ -82,9 +84,12 @@ async def _live(chosen: Settings, build: Build, wanted: Sequence[str]) -> None:
     stop.set()
     await _drain(service, running)
     telemetry.shutdown()
-    for task in done - {stopped}:
-        if not task.cancelled() and task.exception() is not None:
-            raise SystemExit(1) from None
+    for task in done if stopped not in done else ():  # a door that ended by itself: the supervisor starts the process again
+        error = task.exception()
+        if isinstance(error, SystemExit):
+            raise error
+        logs.get("runtime").error("door.ended", door=task.get_name(), error=type(error).__name__)
+        raise SystemExit(1) from None
 
 
 async def _drain(service: Service, running: Sequence[asyncio.Task[None]]) -> None:
@@ -111,10 +116,13 @@ def _doors(service: Service, parts: dict[str, str], wanted: Sequence[str], stop:
         yield "http", _http(service, parts, stop)
     if "events" in wanted:
         yield "events", _events(service.broker, parts)
+        yield "progress", Progress(service.broker, broker.waiting).run()
     for room in service.rooms:
         if "time" in wanted:
-            yield "time", _time(service, room)
+            yield "time", _time(room, service.send if "send" in wanted else None)
     parts.update({name: "up" for name in ("time", "send") if name in wanted})
+    yield "upkeep", Upkeep(service.pool, service.bells).run()
+    yield "heartbeat", Heartbeat().run()
     if "relay" in wanted:
         relay = Relay(service.pool, service.settings.kafka, service.bells.relay, service.bells.mailbox)
         yield "relay", _watched(relay, parts)
@@ -162,30 +170,30 @@ async def _http(service: Service, parts: dict[str, str], stop: asyncio.Event) ->
     stopping.cancel()
 
 
-async def _events(broker: KafkaBroker, parts: dict[str, str]) -> None:
+async def _events(kafka: KafkaBroker, parts: dict[str, str]) -> None:
     """Kafka may be away when a service starts: HTTP and time go on, and this tries again."""
     while True:
         try:
-            await broker.start()
+            await kafka.start()
             break
         except (KafkaError, OSError) as reason:
             logs.get("runtime").warning("kafka.away", error=type(reason).__name__)
             with contextlib.suppress(Exception):
-                await broker.stop()
+                await kafka.stop()
             await asyncio.sleep(1)
     parts["events"] = "up"
     await asyncio.Event().wait()
 
 
-async def _time(service: Service, room: Room) -> None:
+async def _time(room: Room, send: Callable[[Sequence[Any]], None] | None) -> None:
     """Sweeps, and sleeps until the next deadline. Unknown errors back off: deadlines of others must still fire."""
     while True:
         room.bells.time.clear()
         try:
             swept = await room.sweep()
             wait = swept.wait
-            if swept.sends and service.send is not None:
-                service.send(swept.sends)
+            if swept.sends and send is not None:
+                send(swept.sends)
         except (*TRANSIENT, *AWAY) as reason:
             logs.get("time").warning("time.waits", kind=room.kind.name, error=type(reason).__name__)
             wait = 0.5

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from deploy.local.announce import is_terminal
 
@@ -49,7 +49,8 @@ class _Lines:
     def show(self, counts: Counts) -> None:
         now = time.monotonic()
         line = "  ".join(f"{label} {counts.get(name, 0)}/{self._wanted[name]}" for name, label in LABELS.items())
-        if line == self._shown or (now < self._at + PLAIN_SECONDS and counts.get("rungs") != self._wanted["rungs"]):
+        complete = all(counts.get(name) == self._wanted[name] for name in LABELS)
+        if line == self._shown or (now < self._at + PLAIN_SECONDS and not complete):
             return
         self._shown, self._at = line, now
         print(f"  {now - self._start:5.1f} s  {line}", flush=True)
@@ -71,17 +72,13 @@ def table(legs: list[dict[str, Any]]) -> None:
     counted = {
         department: [leg for leg in legs if leg["department"] == department] for department in sorted({leg["department"] for leg in legs})
     }
-    shown = Table("department", *(_right(name) for name in ("told", "delivered", "seen", "accepted", "overdue", "escalated")))
+    shown = Table(
+        "department", *(Column(name, justify="right") for name in ("told", "delivered", "seen", "accepted", "overdue", "escalated"))
+    )
     for department, own in counted.items():
         shown.add_row(department, *_numbers(own), end_section=department == list(counted)[-1])
     shown.add_row("all", *_numbers(legs))
     Console(width=None if sys.stdout.isatty() else WIDTH_WITHOUT_TERMINAL).print(shown)
-
-
-def _right(name: str) -> Any:
-    from rich.table import Column
-
-    return Column(name, justify="right")
 
 
 def _numbers(legs: list[dict[str, Any]]) -> Iterator[str]:

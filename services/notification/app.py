@@ -83,6 +83,7 @@ async def build(settings: Settings) -> Service:
         "referral": consumer.referral_listener(notices),
         "intake": consumer.intake_listener(notices),
         "directory": consumer.DirectoryListener(notices),
+        "operations": consumer.operations_listener(notices),
     }
     kafka = broker.build(settings.kafka)
     kafka.include_router(consumer.router)

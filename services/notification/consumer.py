@@ -11,7 +11,7 @@ from faststream.kafka.annotations import KafkaMessage
 from services.notification import store
 from services.notification.domain import agency_notice_id
 from shared.broker import Batch, Listener, Read, Route, Unreadable, subscriber
-from shared.contracts import directory, intake, referral
+from shared.contracts import directory, intake, operations, referral
 from shared.contracts.directory import AgencyChanged
 from shared.messages import Message, Record
 from shared.room import Room, Settle
@@ -34,6 +34,11 @@ async def on_directory(message: KafkaMessage, listener: Annotated[Any, Context("
     await listener(await message.decode())
 
 
+@subscriber(router, "notification", operations.TOPIC)
+async def on_operations(message: KafkaMessage, listener: Annotated[Any, Context("operations")]) -> None:
+    await listener(await message.decode())
+
+
 LEG_EVENTS = (
     referral.LegIssued,
     referral.LegEscalated,
@@ -52,6 +57,14 @@ def referral_listener(notices: Room) -> Listener:
 def intake_listener(notices: Room) -> Listener:
     routes = [Route(event, notices, of_report) for event in (intake.ReportStalled, intake.ReportProgressed)]
     return Listener("notification", intake.TOPIC, routes, notices)
+
+
+def operations_listener(notices: Room) -> Listener:
+    return Listener("notification", operations.TOPIC, [Route(operations.StreamParked, notices, stream_parked)], notices)
+
+
+def stream_parked(event: operations.StreamParked, _: Read) -> Sequence[Message]:
+    return [Message(body=event, aggregate=agency_notice_id(f"stream:{event.consumer}:{event.stream}"))]
 
 
 def of_leg(event: referral.LegEvent, _: Read) -> Sequence[Message]:

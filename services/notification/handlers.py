@@ -12,6 +12,7 @@ from services.notification.domain import Endpoint, Known, Notice, telling
 from shared.contracts.directory import OPERATIONS
 from shared.contracts.intake import ReportProgressed, ReportStalled
 from shared.contracts.notification import ENDPOINT_TESTED, REPORT_PROGRESSED, LinkAnswered, NoticeData
+from shared.contracts.operations import StreamParked
 from shared.contracts.referral import AnswerRefused, LegAccepted, LegActive, LegDeclined, LegEscalated, LegEvent, LegFulfilled, LegIssued
 from shared.errors import RuleBroken
 from shared.messages import Decision, Message, Moment, Response
@@ -89,6 +90,14 @@ def tell_report_stalled(body: ReportStalled, notice: Notice | None, event: str, 
     parties = [*(known.operations() or (OPERATIONS,)), *([police] if police else [])]
     told = [telling.report_stalled(body, event, party, known) for party in dict.fromkeys(parties)]
     return _tell(_of_report(notice, body, at), told, at)
+
+
+@handle.register
+def tell_stream_parked(body: StreamParked, notice: Notice | None, event: str, at: Moment) -> Decision:
+    """Something of a case may wait in it, and only a person can tell: operations learn of it."""
+    parties = _known(at).operations() or (OPERATIONS,)
+    subject = _of(notice, domain.agency_notice_id(f"stream:{body.consumer}:{body.stream}"), at)
+    return _tell(subject, [telling.stream_parked(body, event, party) for party in parties], at)
 
 
 @handle.register

@@ -13,6 +13,7 @@ TOPIC = "heli.notification.v1"
 LEG_ISSUED, LEG_ESCALATED, LEG_DECLINED = "leg.issued", "leg.escalated", "leg.declined"
 ANSWER_REFUSED, ENDPOINT_TESTED = "answer.refused", "endpoint.tested"
 REPORT_STALLED, REPORT_PROGRESSED = "report.stalled", "report.progressed"
+STREAM_PARKED = "stream.parked"
 NOTICE_TYPES = {
     LEG_ISSUED: "heli.notice.issued.v1",
     LEG_ESCALATED: "heli.notice.escalated.v1",
@@ -21,6 +22,7 @@ NOTICE_TYPES = {
     REPORT_STALLED: "heli.notice.stalled.v1",
     REPORT_PROGRESSED: "heli.notice.progressed.v1",
     ENDPOINT_TESTED: "heli.notice.tested.v1",
+    STREAM_PARKED: "heli.notice.parked.v1",
 }
 """What a notice is about, and the type under which its party is told: `ce_type` on a feed, `type` in a webhook."""
 
@@ -137,6 +139,8 @@ class NoticeData(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     state: str | None = None
     partition: int | None = None
     offset: int | None = None
+    stream: str | None = None
+    consumer: str | None = None
     link: str | None = None
 
 

@@ -13,8 +13,10 @@ from shared.contracts.notification import (
     LEG_ISSUED,
     REPORT_PROGRESSED,
     REPORT_STALLED,
+    STREAM_PARKED,
     NoticeData,
 )
+from shared.contracts.operations import StreamParked
 from shared.contracts.referral import AnswerRefused, LegDeclined, LegEscalated, LegEvent, LegIssued
 
 
@@ -65,6 +67,12 @@ def report_stalled(body: ReportStalled, event: str, party: str, known: Known) ->
         region=known.county(body.region),
         due=body.due,
         at=body.received_at,
+    )
+
+
+def stream_parked(body: StreamParked, event: str, party: str) -> NoticeData:
+    return NoticeData(
+        about=STREAM_PARKED, event=event, party=party, stream=body.stream, consumer=body.consumer, reason=body.reason, at=body.since
     )
 
 

@@ -72,7 +72,13 @@ def test_entries_of_all_services_stand_in_the_order_of_time_with_leg_and_trace()
 
 
 def test_the_header_says_code_region_and_grade_per_case() -> None:
-    about = {"report": str(REPORT), "code": "AAAA-BBBB-C", "region": "239901001201", "reporter_kind": "school", "situations": ["L1a"]}
+    about: dict[str, Any] = {
+        "report": str(REPORT),
+        "code": "AAAA-BBBB-C",
+        "region": "239901001201",
+        "reporter_kind": "school",
+        "situations": ["L1a"],
+    }
     about |= {"groups": ["K4"], "received_at": at(-10), "opened_at": at(-5), "next_due": None}
     text = list(lines(told({"intake": about, "referral": {"cases": [case(leg(), leg(ended="fulfilled"))]}})))
     assert text[:3] == [f"report  AAAA-BBBB-C  {REPORT}", "region  239901001201", "filed   2026-03-01 11:59:50.000 by a school: L1a K4"]
@@ -154,13 +160,13 @@ def test_a_declined_leg_names_what_replaces_it_and_who_is_told() -> None:
 
 
 def test_a_notice_that_failed_says_when_it_is_tried_again_or_that_it_is_not() -> None:
-    failed = {"party": "p", "about": "leg.issued", "channel": "webhook", "attempt": 2, "error": "status-500"}
+    failed: dict[str, Any] = {"party": "p", "about": "leg.issued", "channel": "webhook", "attempt": 2, "error": "status-500"}
     assert sentence(entry("notice.delayed", 0, **failed, next_due=at(5)), Names()).endswith("status-500; next at 2026-03-01 12:00:05")
     assert sentence(entry("notice.delayed", 0, **failed, next_due=None), Names()).endswith("no further attempt")
 
 
 def test_every_event_that_can_stand_in_the_journal_of_a_report_has_its_sentence() -> None:
-    events = [*intake.EVENTS, *referral.EVENTS, *notification.EVENTS, *guardianship.EVENTS]
+    events: list[Any] = [*intake.EVENTS, *referral.EVENTS, *notification.EVENTS, *guardianship.EVENTS]
     kinds = {event.type_.removeprefix("heli.").removesuffix(".v1") for event in events if "report" in event.__struct_fields__}
     assert set(SENTENCES) == kinds
     assert set(TAILS) < kinds
@@ -168,6 +174,6 @@ def test_every_event_that_can_stand_in_the_journal_of_a_report_has_its_sentence(
 
 def test_a_type_of_tomorrow_and_absent_fields_are_shown_as_they_are() -> None:
     assert sentence({"type": "heli.leg.paused.v2", "at": at(0), "data": {}}, Names()) == "leg.paused"
-    assert sentence({"type": "heli.leg.seen.v1", "at": at(0), "data": {}}, Names()) == "seen by None via ?"
+    assert sentence({"type": "heli.leg.seen.v1", "at": at(0), "data": {}}, Names()) == "seen by - via ?"
     assert Names().leg("no id") == "?"
     assert when(at(0.0129), ms=True) == "2026-03-01 12:00:00.012"

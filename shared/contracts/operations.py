@@ -1,0 +1,45 @@
+"""What does every service say about itself? What lies parked, and what an operator did with it."""
+
+from datetime import datetime
+from typing import ClassVar
+
+from shared.contracts.envelope import Event
+
+TOPIC = "heli.operations.v1"
+
+
+class OperationsEvent(Event, frozen=True, kw_only=True):
+    """`consumer` is the kind that could not apply it, `stream` what waits behind it, `reason` the class of the error."""
+
+    topic: ClassVar[str] = TOPIC
+    source: ClassVar[str] = "/operations"
+    key_field: ClassVar[str] = "stream"
+    subject_field: ClassVar[str] = "stream"
+    stream: str
+    consumer: str
+    reason: str
+
+
+class StreamParked(OperationsEvent, frozen=True, kw_only=True):
+    """A stream has been parked for longer than two minutes: a person must look, because a red case may wait in it."""
+
+    type_: ClassVar[str] = "heli.stream.parked.v1"
+    since: datetime
+
+
+class StreamReleased(OperationsEvent, frozen=True, kw_only=True):
+    """An operator has applied a parked message again."""
+
+    type_: ClassVar[str] = "heli.stream.released.v1"
+    message: str
+
+
+class MessageDiscarded(OperationsEvent, frozen=True, kw_only=True):
+    """An operator has thrown a parked message away; `why` is a code."""
+
+    type_: ClassVar[str] = "heli.message.discarded.v1"
+    message: str
+    why: str
+
+
+EVENTS = (StreamParked, StreamReleased, MessageDiscarded)
