@@ -54,15 +54,15 @@ def create(settings: Settings, routers: list[APIRouter], *, title: str) -> FastA
     for kind in (*AWAY, *AGAIN):
         app.add_exception_handler(kind, _away)
     app.add_exception_handler(DBAPIError, _read_side)
-    app.add_middleware(Edge)
+    app.add_middleware(Edge, prefix=prefix)
     return app
 
 
 class Edge:
     """Opens the request's span, and lets no exception text out."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
+    def __init__(self, app: ASGIApp, prefix: str) -> None:
+        self.app, self.prefix = app, prefix
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -77,9 +77,9 @@ class Edge:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                route = getattr(scope.get("route"), "path", None)  # the template: a path may hold a code or a link
+                route = self._template(scope)
                 span.update_name(f"{scope['method']} {route or 'unknown'}")
-                span.set_attributes({"http.route": route or "", "http.response.status_code": message["status"]})
+                span.set_attributes({"http.route": route, "http.response.status_code": message["status"]})
                 if message["status"] >= 500:  # noqa: PLR2004 - server errors begin here
                     telemetry.fail(span, str(message["status"]))
             await send(message)
@@ -92,6 +92,11 @@ class Edge:
                 await (await _unknown(Request(scope), reason))(scope, receive, noted)
         finally:
             span.end()
+
+    def _template(self, scope: Scope) -> str:
+        """Never the path itself, which may hold a code or a link. FastAPI tells a router's own path, without the prefix."""
+        route: str = getattr(scope.get("route"), "path", "")
+        return route if not route or route.startswith(f"{self.prefix}/") else self.prefix + route
 
 
 def _answer(problem: Problem) -> HttpResponse:
