@@ -34,10 +34,10 @@ class Operator:
     def __init__(self, http: httpx.AsyncClient) -> None:
         self._http = http
 
-    async def ask(self, path: str, method: str = "GET") -> dict[str, Any]:
+    async def ask(self, path: str, method: str = "GET", body: dict[str, Any] | None = None) -> dict[str, Any]:
         """The JSON of a 200. Raises WrongToken, NotThere or Silent."""
         try:
-            answer = await self._http.request(method, path)
+            answer = await self._http.request(method, path, json=body)
         except httpx.HTTPError as reason:  # its text may quote a header, and that is the token
             raise Silent(f"does not answer ({type(reason).__name__})") from None
         if answer.status_code in {401, 403}:

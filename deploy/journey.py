@@ -13,6 +13,8 @@ FACTS = ("delivered", "seen", "accepted", "active")
 JOURNALS = ("intake", "referral", "guardianship", "notification")
 JOURNAL_LIMIT = 2000
 """What an operator route gives at most; a longer journal is cut there, and that is said."""
+WIDTH = 90
+"""Up to here traces stand below each other; a longer sentence pushes its own aside."""
 MINUTE, HOUR, DAY = 60, 3600, 86400
 Row = Mapping[str, Any]
 
@@ -140,7 +142,7 @@ def lines(found: Row) -> Iterator[str]:
 
 
 def _table(entries: list[Row]) -> Iterator[str]:
-    width = max((len(entry["says"]) for entry in entries), default=0)
+    width = min(max((len(entry["says"]) for entry in entries), default=0), WIDTH)
     yield f"{'time (Asia/Shanghai)':<23}  {'leg':<5} {'what':<{width}}  trace" if entries else "No journal has an entry."
     for entry in entries:
         yield f"{when(entry['at'], ms=True)}  {entry['about']:<5} {entry['says']:<{width}}  {entry['trace'] or 'not sampled'}"

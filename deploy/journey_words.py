@@ -82,6 +82,12 @@ def when(at: str | datetime, *, ms: bool = False) -> str:
     return f"{local:%Y-%m-%d %H:%M:%S}" + (f".{local.microsecond // 1000:03}" if ms else "")
 
 
+def near(at: str | datetime, entry: Mapping[str, Any]) -> str:
+    """The same without the day of the entry in whose sentence it stands."""
+    told, day = when(at), when(entry["at"])[:11]
+    return told.removeprefix(day).removeprefix(day[:5])
+
+
 def sentence(entry: Mapping[str, Any], names: Names) -> str:
     """What one journal entry says."""
     kind, data = short_type(entry["type"]), entry.get("data") or {}
@@ -98,7 +104,7 @@ def _what(data: Mapping[str, Any]) -> str:
 
 def _owed(entry: Mapping[str, Any], names: Names) -> list[str]:
     data = entry["data"]
-    dues = [f"{clock} by {when(due)}" for clock, due in (data.get("due") or {}).items() if due]
+    dues = [f"{clock} by {near(due, entry)}" for clock, due in (data.get("due") or {}).items() if due]
     marks = ["nobody was responsible"] if data.get("unassigned") else []
     replaced = [f"replaces leg {names.leg(data['replaces'])}"] if data.get("replaces") else []
     return [*marks, *replaced, *([", ".join(dues)] if dues else [])]
@@ -108,11 +114,11 @@ def _answered(entry: Mapping[str, Any], names: Names) -> list[str]:
     """An answer counts from when it was received: that is said when it was read later."""
     data, said = entry["data"], []
     if data.get("claimed_at"):
-        said.append(f"it says: at {when(data['claimed_at'])}")
+        said.append(f"it says: at {near(data['claimed_at'], entry)}")
     received = instant(data["at"]) if data.get("at") else None
     if received is not None and instant(entry["at"]) - received >= READ_LATE:
         due = names.missed.get((str(data.get("leg")), FACT_CLOCKS.get(short_type(entry["type"]), "done")))
-        said.append(f"received at {when(received)}" + (", in time, read late" if due is not None and received <= due else ""))
+        said.append(f"received at {near(received, entry)}" + (", in time, read late" if due is not None and received <= due else ""))
     return said
 
 
@@ -133,7 +139,7 @@ def _state(entry: Mapping[str, Any], _: Names) -> list[str]:
 
 def _again(entry: Mapping[str, Any], _: Names) -> list[str]:
     due = entry["data"].get("next_due")
-    return [f"next at {when(due)}" if due else "no further attempt"]
+    return [f"next at {near(due, entry)}" if due else "no further attempt"]
 
 
 TAILS: dict[str, Callable[[Mapping[str, Any], Names], list[str]]] = {

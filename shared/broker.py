@@ -198,7 +198,10 @@ class Listener:
                     again = [m for m in self._messages(route, item) if message in (m.id, item.incoming.id)]
                 except ValueError as reason:  # msgspec's ValidationError is one
                     raise Problem(422, "contract", "The parked record still breaks its contract.") from reason
-                await route.room.handle([msgspec.structs.replace(m, released=True) for m in again], settle)
+                if again:
+                    await route.room.handle([msgspec.structs.replace(m, released=True) for m in again], settle)
+                    return
+        raise Problem(422, "no-listener", "Nothing here listens to this record any more: look at it, then discard it with a reason.")
 
     def _messages(self, route: Route, item: Read) -> list[Message]:
         event = self._decoders[route.event].decode(item.incoming.data)

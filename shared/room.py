@@ -75,7 +75,7 @@ class _Work:
         self.sends: list[Any] = []
         self.parked: list[Parked] = []
         self.answers: list[tuple[Message, Response]] = []
-        self.spans: list[tuple[Span, Any]] = []
+        self.spans: list[tuple[Span, Any, Any]] = []
 
     def moment(self, aggregate: Any, received: datetime | None, actor: str, span: Span) -> Moment:
         now = max(self.now, aggregate.changed_at) if aggregate is not None else self.now
@@ -97,12 +97,12 @@ class _Work:
             if message.record is not None:
                 self.parked.append(Parked(message, "rule", refusal.slug))
             self.answers.append((message, Response.of(refusal)))
-            self.spans.append((span, aggregate))
+            self.spans.append((span, aggregate, message.body))
             return
-        self.take(message.aggregate, decision, moment, span)
+        self.take(message.aggregate, decision, moment, span, message.body)
         self.answers.append((message, decision.response))
 
-    def take(self, key: UUID, decision: Decision, moment: Moment, span: Span) -> None:
+    def take(self, key: UUID, decision: Decision, moment: Moment, span: Span, body: Any = None) -> None:
         new = decision.aggregate
         if new is not None and new is not self.current.get(key):
             new = msgspec.structs.replace(new, changed_at=moment.now)
@@ -110,16 +110,16 @@ class _Work:
         stamped = (outbox.stamp(e, actor=moment.actor, traceparent=moment.traceparent, at=moment.now) for e in decision.events)
         self.events.extend(stamped)
         self.sends.extend(decision.sends)
-        self.spans.append((span, new))
+        self.spans.append((span, new, body))
 
     def changed(self) -> list[Any]:
         return [new for key, new in self.current.items() if new is not None and new is not self.loaded.get(key)]
 
     def finish(self) -> None:
         """Spans end after the commit: what was rolled back never happened."""
-        for span, aggregate in self.spans:
-            if aggregate is not None:
-                telemetry.label(span, self.kind.labels(aggregate))
+        for span, aggregate, body in self.spans:
+            labels = self.kind.labels(aggregate) if aggregate is not None else {}
+            telemetry.label(span, {**labels, **_named(body)})
             span.end()
 
 
@@ -256,6 +256,8 @@ class Room:
             _must_look_forward(decision.aggregate.next_due, moment.now)
         except Exception as reason:  # noqa: BLE001 - one bad aggregate never stops the others' deadlines
             logs.get("time").error("tick.failed", kind=self.kind.name, reference=str(key), error=type(reason).__name__)
+            telemetry.fail(span, type(reason).__name__)
+            span.end()
             return False
         self._failures.pop(key, None)
         work.take(key, decision, moment, span)
@@ -274,6 +276,12 @@ class Room:
             f"select extract(epoch from min(next_due) - heli_now()) from {self.kind.table} where next_due is not null"
         )
         return min(max(float(seconds), 0.005), 0.05) if seconds is not None else 0.05
+
+
+def _named(body: Any) -> dict[str, str]:
+    """What a message itself says of its report and case: it may meet no aggregate, or one with many cases."""
+    found = {f"heli.{name}": getattr(body, name, None) for name in ("report", "case")}
+    return {name: str(value) for name, value in found.items() if isinstance(value, UUID)}
 
 
 TRANSIENT = (*AWAY, Unavailable)

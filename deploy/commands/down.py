@@ -4,6 +4,7 @@ import os
 import signal
 import time
 
+from deploy.demo.begin import home
 from deploy.local.state import State
 
 PATIENCE_SECONDS = 60
@@ -12,7 +13,8 @@ POLL_SECONDS = 0.1
 
 def down() -> None:
     """Stop what `heli up` (or a demo that stayed up) started. Data stays."""
-    print("Heli is stopped." if stop(State()) else "Heli was not running.")
+    stopped = [stop(state) for state in (State(home()), State())]
+    print("Heli is stopped." if any(stopped) else "Heli was not running.")
 
 
 def stop(state: State) -> bool:

@@ -8,12 +8,14 @@ from urllib.parse import quote
 
 import typer
 
-from deploy.asking import INCOMPLETE, NotThere, Operator, Silent, asked, connected
+from deploy.asking import INCOMPLETE, UNKNOWN, NotThere, Operator, Silent, asked, connected
+from deploy.journey_words import when
 from deploy.local.state import SERVICES
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="What waits, and letting it go on.")
 MOST = 500
-COLUMNS = ("service", "stream", "topic", "reason", "error", "at")
+REASONS = ("duplicate", "obsolete", "test", "not_ours", "handled_by_hand")
+COLUMNS = ("service", "seq", "stream", "topic", "reason", "error", "at")
 Rows = list[dict[str, Any]]
 
 
@@ -30,6 +32,7 @@ def show(*, as_json: Annotated[bool, typer.Option("--json", help="For programs."
 
 def _print(rows: Rows, missing: dict[str, str]) -> None:
     if rows:
+        rows = [{**row, "at": when(row["at"])} for row in rows]
         widths = {name: max(len(str(row[name])) for row in [*rows, dict.fromkeys(COLUMNS, name)]) for name in COLUMNS}
         for row in [{name: name for name in COLUMNS}, *rows]:
             print("  ".join(f"{row[name]:<{widths[name]}}" for name in COLUMNS).rstrip())
@@ -53,6 +56,49 @@ def release(
     if not outcomes and not missing:
         print(f"Nothing is parked under {stream}.")
     _told(missing, stuck=any(outcome["parked"] for outcome in outcomes.values()))
+
+
+Service = Annotated[str, typer.Argument(help=f"Where it lies: {', '.join(SERVICES)}.")]
+Number = Annotated[int, typer.Argument(help="Its number, as `heli parked list` shows it.")]
+
+
+@app.command("show")
+def look(service: Service, number: Number) -> None:
+    """Show one parked record, redacted: its place, its event headers, the names of its fields. No value of its body."""
+    print(json.dumps(_one(service, number, "GET"), ensure_ascii=False, indent=1))
+
+
+@app.command()
+def discard(
+    service: Service,
+    number: Number,
+    *,
+    reason: Annotated[str, typer.Option(help=f"Why it may go: {', '.join(REASONS)}.")],
+) -> None:
+    """Throw one parked message away, as an audited event. What waits behind it needs a release."""
+    if reason not in REASONS:
+        raise typer.BadParameter(f"{reason} is none of: {', '.join(REASONS)}", param_hint="--reason")
+    gone = _one(service, number, "POST", "/discard", {"reason": reason})
+    print(f"{service}: {number} is discarded. What waits behind it: heli parked release {gone['stream']}")
+
+
+def _one(service: str, number: int, method: str, more: str = "", body: dict[str, Any] | None = None) -> dict[str, Any]:
+    if service not in SERVICES:
+        raise typer.BadParameter(f"{service} is none of: {', '.join(SERVICES)}", param_hint="SERVICE")
+    try:
+        found: dict[str, Any] = asked(_asked(f"/{service}/operator/parked/{number}{more}", method, body))
+    except NotThere:
+        print(f"{service} has nothing parked under {number}: see heli parked list", file=sys.stderr)
+        raise typer.Exit(UNKNOWN) from None
+    except Silent as how:
+        print(f"{service} {how}. Repair: heli status", file=sys.stderr)
+        raise typer.Exit(INCOMPLETE) from None
+    return found
+
+
+async def _asked(path: str, method: str, body: dict[str, Any] | None) -> dict[str, Any]:
+    async with connected() as http:
+        return await Operator(http).ask(path, method, body)
 
 
 def _said(outcome: dict[str, Any]) -> str:

@@ -15,7 +15,7 @@ import uvicorn
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from standardwebhooks import Webhook
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -24,8 +24,9 @@ from deploy.local import ports
 
 AT_ONCE = 8
 READ_ATTEMPTS = 60
+ATTEMPTS, PAUSE_SECONDS = 60, 1.0
 ISSUED = "leg.issued"
-TAKEN, REFUSED, STUMBLED = 204, 401, 500
+TAKEN, REFUSED, UNKNOWN, STUMBLED = 204, 401, 404, 500
 
 
 class Partner:
@@ -98,10 +99,20 @@ class Partners:
         webhook = {"url": f"http://127.0.0.1:{self._port}/hooks/{member.code}"} if member.role.told == "webhook" else None
         body = {"webhook": webhook, "feed": webhook is None}
         async with self._turn:
-            answer = await self._http.put(f"/notification/endpoints/{member.code}", json=body, headers=member.headers)
+            answer = await self._call(member, "PUT", f"/notification/endpoints/{member.code}", body)
         if not answer.is_success:
             raise RuntimeError(f"{member.code} could not register how it is told: HTTP {answer.status_code} {answer.text[:300]}")
         member.secret = answer.json().get("secret", "")
+
+    async def _call(self, member: Partner, method: str, path: str, body: dict[str, Any] | None = None) -> httpx.Response:
+        """Sent again while nobody takes it: whatever a partner sends may be sent twice."""
+        for _ in range(ATTEMPTS - 1):
+            with contextlib.suppress(httpx.TransportError):
+                answer = await self._http.request(method, path, json=body, headers=member.headers)
+                if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+                    return answer
+            await asyncio.sleep(PAUSE_SECONDS)
+        return await self._http.request(method, path, json=body, headers=member.headers)
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
@@ -118,7 +129,11 @@ class Partners:
     def _application(self) -> Starlette:
         async def hook(request: Request) -> Response:
             member = self.members.get(request.path_params["party"])
-            return Response(status_code=404 if member is None else self._take(member, dict(request.headers), await request.body()))
+            try:
+                body = await request.body()
+            except ClientDisconnect:  # the sender ended in the middle: it will come again
+                return Response(status_code=REFUSED)
+            return Response(status_code=UNKNOWN if member is None else self._take(member, dict(request.headers), body))
 
         return Starlette(routes=[Route("/hooks/{party}", hook, methods=["POST"])])
 
@@ -145,15 +160,14 @@ class Partners:
             if member.role.reads:
                 await self._read(member, told["report"])
             for answer in member.role.answers:
-                path = f"/referral/legs/{told['leg']}/{answer}"
-                said = await self._http.post(path, json=_details(member, answer), headers=member.headers)
+                said = await self._call(member, "POST", f"/referral/legs/{told['leg']}/{answer}", _details(member, answer))
                 if not said.is_success:
                     self.trouble.append(f"{member.code} answered {answer} and got HTTP {said.status_code} {said.text[:200]}")
 
     async def _read(self, member: Partner, report: str) -> None:
         """The right to read may come seconds after the notice: 404 says when to ask again."""
         for _ in range(READ_ATTEMPTS):
-            answer = await self._http.get(f"/intake/reports/{report}", headers=member.headers)
+            answer = await self._call(member, "GET", f"/intake/reports/{report}")
             if answer.is_success:
                 if not answer.json()["children"]:
                     self.trouble.append(f"{member.code} was shown no child of a report on which it holds a leg")

@@ -82,7 +82,7 @@ class KafkaNode:
         logs = self.data / f"kafka-{kafka_jars.VERSION}"
         settings = self.data / "server.properties"
         self.data.mkdir(parents=True, exist_ok=True)
-        settings.write_text(SETTINGS.format(port=self.ports[0], control=self.ports[1], logs=logs))
+        settings.write_text(self.properties(logs))
         classes = ":".join(str(jar) for jar in sorted(lib.glob("*.jar")))  # AppCDS needs one fixed order
         if not (logs / "meta.properties").exists():
             _format(program, classes, settings, logs)
@@ -98,6 +98,10 @@ class KafkaNode:
             raise RuntimeError(
                 f"Kafka ended at its start:\n{self._child.tail() if self._child else ''}\nSee {self.log}. Repair: heli doctor"
             )
+
+    def properties(self, logs: Path) -> str:
+        """The content of `server.properties`; of a setting that stands twice the last one counts."""
+        return SETTINGS.format(port=self.ports[0], control=self.ports[1], logs=logs)
 
     async def stop(self) -> None:
         if self._child is None:

@@ -36,6 +36,11 @@ class Service:
     def pid(self) -> int | None:
         return self._child.pid if self._child and self._child.running else None
 
+    @property
+    def code(self) -> int | None:
+        """How it ended last; None while it runs or before its first start."""
+        return self._child.poll() if self._child else None
+
     def start(self) -> None:
         """Starts the process and wants it to run from now on."""
         self._wanted = True

@@ -20,6 +20,7 @@ from deploy.local.state import PROJECT, SERVICES, State
 EDGE = "edge"
 FOR_PEOPLE = frozenset({"HELI_URL", "HELI_SCHOOL", "HELI_POLICE", "HELI_OPERATOR"})  # of `.heli/env`: no service needs a bearer
 MIGRATION_SECONDS = 120
+READY_SECONDS = 180  # four services at once on a busy machine; one that cannot start at all is noticed at once
 PORT_ATTEMPTS, PORT_PAUSE_SECONDS = 25, 0.2
 
 
@@ -141,7 +142,7 @@ class Stack:
         self.say("services")
         for part in self._services.values():
             part.start()
-        await asyncio.gather(*(part.wait_ready() for part in self._services.values()))
+        await asyncio.gather(*(part.wait_ready(READY_SECONDS) for part in self._services.values()))
         if self._supervise:
             self._watchers = [asyncio.create_task(part.keep_up(self.say)) for part in self._services.values()]
 

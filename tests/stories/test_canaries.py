@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from deploy.local.state import State
 from tests.support import canaries
 from tests.support.broker import admin, everything, until
 from tests.support.world import Town, World, body_of
@@ -16,15 +15,12 @@ async def test_canary_identities_appear_in_no_log_event_notice_error_or_table_bu
     await through_everything(world, town)
     problems = await errors_of(world, town)
     assert not [found for text in problems if (found := canaries.found_in(text))]
-    assert not [
-        (log.name, found) for log in world.state.logs.iterdir() if (found := canaries.found_in(log.read_text(errors="replace")))
-    ]
+    assert not [(log.name, found) for log in world.state.logs.iterdir() if (found := canaries.found_in(log.read_text(errors="replace")))]
     assert not [(topic, found) for topic, text in (await every_record(world)) if (found := canaries.found_in(text))]
     told = [str(bodies) for bodies in world.receiver.taken.values()] + [str(headers) for headers in world.receiver.heard]
     assert not [found for text in told if (found := canaries.found_in(text))]
     where = {place for place, text in await every_row(world) if canaries.found_in(text)}
     assert where == {CONTENT}
-
 
 
 async def through_everything(world: World, town: Town) -> None:

@@ -80,8 +80,31 @@ async def test_a_record_that_breaks_its_contract_is_parked_by_each_who_needs_it_
     assert await parked(world, broken.subject) == [("intake", "contract", "contract"), ("notification", "contract", "contract")]
     refused = await heli(world, "parked", "release", broken.subject)
     assert (refused.code, refused.out.count("0 released, 1 still parked; the first is refused again: contract.")) == (1, 2)
-    for service in ("intake", "notification"):  # it will never be right: a person takes it away
-        await world.databases[service].execute("delete from parked where stream = $1", broken.subject)
+    rows = (await heli(world, "parked", "list", "--json")).document["parked"]
+    for row in (row for row in rows if row["stream"] == broken.subject):  # it will never be right: a person takes it away
+        shown = await heli(world, "parked", "show", row["service"], str(row["seq"]))
+        assert (shown.document["fields"], "no id" in shown.out) == ({"report": "str"}, False)
+        assert (await heli(world, "parked", "discard", row["service"], str(row["seq"]), "--reason", "because")).code == 2
+        gone = await heli(world, "parked", "discard", row["service"], str(row["seq"]), "--reason", "not_ours")
+        assert gone.code == 0, gone.err
+        audited = await world.journal(row["service"], "message.discarded", stream=broken.subject)
+        assert [(event["why"], event["actor"]) for event in audited] == [("not_ours", "operator/system")]
+    assert await parked(world, broken.subject) == []
+
+
+async def test_a_stream_that_lies_parked_for_two_minutes_is_told_to_operations(world: World) -> None:
+    town, report = await world.town(), uuid7()
+    url = world.receiver.url("ops-parked")
+    await world.agency("ops-parked", "operations", town.region, None)
+    made = await world.as_operator("PUT", "/notification/endpoints/ops-parked", json={"webhook": {"url": url}})
+    world.receiver.secrets["ops-parked"] = made.json()["secret"]
+    await say(world, facts_of(report, town)[0])
+    await until(lambda: all_parked(world, 1))
+    await world.databases["intake"].execute("update parked set at = at - interval '3 minutes'")
+    told = (await until(lambda: world.receiver.of("ops-parked", "stream.parked")))[0]["data"]
+    assert (told["stream"], told["consumer"], told["reason"]) == (str(report), "intake.report", "rule")
+    seq = (await heli(world, "parked", "list", "--json")).document["parked"][0]["seq"]
+    assert (await heli(world, "parked", "discard", "intake", str(seq), "--reason", "test")).code == 0
 
 
 async def test_what_is_no_event_at_all_lands_byte_identical_on_the_dead_letter_topic(world: World) -> None:

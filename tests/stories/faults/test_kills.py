@@ -3,8 +3,7 @@
 import asyncio
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import httpx
@@ -15,22 +14,12 @@ from tests.support.broker import until
 from tests.support.world import Agency, Reporter, Town, World, body_of
 
 REPORTS = 200
-DRILL = Path(__file__).parents[3] / "deploy" / "sample" / "rules-drill.yaml"
 EXPECTED = Counter({
     ("police", "silent"): REPORTS,
     ("civil_affairs", "accepted"): REPORTS,
     ("education", "accepted"): REPORTS,
     ("township", "delivered"): REPORTS,
 })  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
-    """A stack of its own under the drill rules: what the police of this county owe has clocks of seconds."""
-    world = World(tmp_path_factory.mktemp("faults"), environment={"HELI_RULES": str(DRILL)})
-    await world.start()
-    yield world
-    await world.stop()
 
 
 async def kill_service(world: World, name: str) -> None:

@@ -149,8 +149,8 @@ def test_an_answer_received_before_its_clock_ran_out_and_read_later_is_said_to_b
     names = Names({str(CASE): 1}, {(str(LEG), "accepted"): NOW})
     early = sentence(entry("leg.accepted", 20, via="topic", at=at(-1)), names)
     late = sentence(entry("leg.accepted", 20, via="topic", at=at(1)), names)
-    assert early.endswith("received at 2026-03-01 11:59:59, in time, read late")
-    assert late.endswith("received at 2026-03-01 12:00:01")
+    assert early.endswith("received at 11:59:59, in time, read late")
+    assert late.endswith("received at 12:00:01")
     assert sentence(entry("leg.accepted", 20, via="topic", at=at(20)), names) == "accepted by someone via topic"
 
 
@@ -159,9 +159,17 @@ def test_a_declined_leg_names_what_replaces_it_and_who_is_told() -> None:
     assert sentence(declined, Names({str(CASE): 1})) == ("declined by police-1 via link: no_capacity; replaced by leg 1.3; up-1 to be told")
 
 
+def test_what_is_owed_stands_with_its_clocks_and_what_it_replaces() -> None:
+    issued: dict[str, Any] = {"department": "police", "duty": "respond", "unassigned": True, "replaces": str(LEG)}
+    issued["due"] = {"delivered": at(600), "seen": at(86400), "done": None}
+    assert sentence(entry("leg.issued", 0, **issued), Names({str(CASE): 1})) == (
+        "police-1 (police) owes respond; nobody was responsible; replaces leg 1.2; delivered by 12:10:00, seen by 03-02 12:00:00"
+    )
+
+
 def test_a_notice_that_failed_says_when_it_is_tried_again_or_that_it_is_not() -> None:
     failed: dict[str, Any] = {"party": "p", "about": "leg.issued", "channel": "webhook", "attempt": 2, "error": "status-500"}
-    assert sentence(entry("notice.delayed", 0, **failed, next_due=at(5)), Names()).endswith("status-500; next at 2026-03-01 12:00:05")
+    assert sentence(entry("notice.delayed", 0, **failed, next_due=at(5)), Names()).endswith("status-500; next at 12:00:05")
     assert sentence(entry("notice.delayed", 0, **failed, next_due=None), Names()).endswith("no further attempt")
 
 

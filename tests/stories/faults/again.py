@@ -1,0 +1,88 @@
+"""How does a topic tell its records once more? Byte-identical copies at its end, or a consumer group that begins anew."""
+
+import asyncio
+import random
+from collections import Counter
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+
+from tests.stories.faults.facts import read_topics
+
+PATIENCE_SECONDS = 60
+
+
+async def publish(bootstrap: str, topic: str, share: float, *, shuffled: bool) -> Counter[tuple[str, str]]:
+    """Sends a share of all records again, each to its own partition; returns how often which id."""
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while True:
+            try:
+                return await _publish(bootstrap, topic, share, shuffled=shuffled)
+            except (KafkaError, OSError):
+                await asyncio.sleep(0.3)  # the broker is struck too
+
+
+async def _publish(bootstrap: str, topic: str, share: float, *, shuffled: bool) -> Counter[tuple[str, str]]:
+    records = (await read_topics(bootstrap, lambda name: name == topic)).get(topic, [])
+    chance = random.Random(len(records))  # noqa: S311 - to be repeated, not to be secret
+    chosen = [record for record in records if chance.random() < share]
+    if shuffled:
+        chance.shuffle(chosen)
+    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, enable_idempotence=True, linger_ms=5)
+    await producer.start()
+    try:
+        sent = [await producer.send(topic, r.value, key=r.key, headers=list(r.headers), partition=r.partition) for r in chosen]
+        await asyncio.wait_for(asyncio.gather(*sent), PATIENCE_SECONDS / 2)
+    finally:
+        await asyncio.wait_for(producer.stop(), 5)
+    return Counter((topic, record.id) for record in chosen)
+
+
+async def rewind(bootstrap: str, service: str) -> None:
+    """Sets every group of a service back to offset 0. Waits until the broker has let its members go."""
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while True:
+            try:
+                for group, partitions in (await offsets(bootstrap, service)).items():
+                    await _commit(bootstrap, group, dict.fromkeys(partitions, 0))
+            except (KafkaError, OSError):
+                await asyncio.sleep(0.3)
+            else:
+                return
+
+
+async def _commit(bootstrap: str, group: str, wanted: dict[TopicPartition, int]) -> None:
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, group_id=group, enable_auto_commit=False)
+    await consumer.start()
+    try:
+        consumer.assign(list(wanted))
+        await asyncio.wait_for(consumer.commit(wanted), 10)
+    finally:
+        await consumer.stop()
+
+
+async def offsets(bootstrap: str, service: str = "") -> dict[str, dict[TopicPartition, int]]:
+    """What each group (of a service) has committed."""
+    admin: Any = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        names = [group[0] for group in await admin.list_consumer_groups()]
+        ours = [name for name in names if name.startswith(service) and "heli" in name]
+        return {name: {p: m.offset for p, m in (await admin.list_consumer_group_offsets(name)).items()} for name in ours}
+    finally:
+        await admin.close()
+
+
+async def lag(bootstrap: str) -> dict[str, int]:
+    """How many records each group has not committed yet, where there are some."""
+    committed = await offsets(bootstrap)
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap)
+    await consumer.start()
+    try:
+        ends = await consumer.end_offsets([partition for partitions in committed.values() for partition in partitions])
+    finally:
+        await consumer.stop()
+    behind = {group: sum(max(ends[p] - at, 0) for p, at in partitions.items()) for group, partitions in committed.items()}
+    return {group: count for group, count in behind.items() if count}

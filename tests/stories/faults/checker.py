@@ -1,0 +1,205 @@
+"""Was nothing lost, nothing done twice, nothing turned round, and does nothing stand still? Pure; shares no code with the services."""
+
+import itertools
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import NamedTuple
+
+from tests.stories.faults.facts import SERVICES, Entry, Found, Record
+from tests.stories.faults.ledger import Ledger, fulfils
+
+LOST, TWICE, INVERTED, STUCK = CLASSES = ("lost", "twice", "inverted", "stuck")
+FACTS = ("leg.issued", "leg.delivered", "leg.seen", "leg.accepted", "leg.active", "leg.declined", "leg.fulfilled")
+COMPACTED = "heli.directory.v1"
+BY_SUBJECT = "heli.notification.v1"  # its key is the case, its aggregate the notice; elsewhere the key is the aggregate
+RESENT_SHARE = 0.1
+"""Of the records of a calm run; a lease that a busy machine let pass makes a few, two owners of a shard make all."""
+
+
+class Finding(NamedTuple):
+    """One broken invariant and whom it concerns."""
+
+    kind: str
+    invariant: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.invariant}: {self.what}"
+
+
+def check(found: Found, ledger: Ledger) -> list[Finding]:
+    """Every broken invariant, what matters most first."""
+    return list(itertools.chain.from_iterable(part(found, ledger) for part in INVARIANTS))
+
+
+def _same(invariant: str, expected: Counter[str], seen: Counter[str]) -> Iterator[Finding]:
+    """What is missing is lost, what is too many was done twice."""
+    yield from (Finding(LOST, invariant, f"{item} is missing") for item in sorted(expected - seen))
+    yield from (Finding(TWICE, invariant, f"{item} is there {seen[item]} times") for item in sorted(seen - expected))
+
+
+def reports(found: Found, ledger: Ledger) -> Iterator[Finding]:
+    filed, tables = Counter(ledger.children), found.tables
+    yield from _same("accepted reports = reports", Counter(dict.fromkeys(filed, 1)), Counter(row["id"] for row in tables["reports"]))
+    yield from _same(
+        "accepted reports = report.accepted",
+        Counter(dict.fromkeys(filed, 1)),
+        Counter(e.data["report"] for e in found.of("report.accepted")),
+    )
+    owed = Counter(f"{report}/{number}" for report, children in filed.items() for number in range(1, children + 1))
+    yield from _same("accepted reports = cases", owed, Counter(f"{row['report']}/{row['number']}" for row in tables["cases"]))
+    opened = Counter(f"{e.data['report']}/{e.data['number']}" for e in found.of("case.opened"))
+    yield from _same("accepted reports = case.opened", owed, opened)
+    yield from _same(
+        "cases = the children's files", Counter(row["id"] for row in tables["cases"]), Counter(row["case"] for row in tables["filed"])
+    )
+
+
+def legs(found: Found, ledger: Ledger) -> Iterator[Finding]:
+    owed = Counter(f"{row['id']}/{duty}/{agency}" for row in found.tables["cases"] for duty, agency in ledger.duties.items())
+    yield from _same("cases = expected legs", owed, Counter(f"{r['case']}/{r['duty']}/{r['agency']}" for r in found.tables["legs"]))
+    known = {row["id"]: row for row in found.tables["legs"]}
+    yield from _same("legs = what intake follows", Counter(list(known)), Counter(row["id"] for row in found.tables["followed"]))
+    for row in found.tables["followed"]:
+        ours = known.get(row["id"])
+        differ = [f for f in ("delivered_at", "seen_at", "accepted_at") if ours and (ours[f] is None) != (row[f] is None)]
+        if ours and (differ or ours["ended"] != row["ended"]):
+            yield Finding(LOST, "the reporter is told what referral knows", f"leg {row['id']}: {', '.join(differ) or 'ended'}")
+
+
+def answers(found: Found, ledger: Ledger) -> Iterator[Finding]:
+    reports_of: dict[str, str] = {row["id"]: row["report"] for row in found.tables["cases"]}
+    for row in found.tables["legs"]:
+        wanted = ledger.answers.get(row["agency"])
+        ends = wanted == "fulfilled" and fulfils(reports_of[row["case"]])
+        reached = {name for name in ("delivered", "seen", "accepted") if row[f"{name}_at"]} | ({row["ended"]} - {None})
+        expected = {"delivered", *(("seen", "accepted") if wanted else ()), *(("fulfilled",) if ends else ())}
+        yield from (Finding(LOST, "every answer counts", f"leg {row['id']} of {row['agency']}: {n}") for n in sorted(expected - reached))
+        yield from (Finding(TWICE, "nobody else answers", f"leg {row['id']} of {row['agency']}: {n}") for n in sorted(reached - expected))
+
+
+def once(found: Found, _: Ledger) -> Iterator[Finding]:
+    """Each effect is in the journal once: facts of a leg, missed clocks, deliveries, ids."""
+    for kind in FACTS:
+        yield from _repeated("each fact of a leg once", (f"{kind} {e.data['leg']}" for e in found.of(kind)))
+    yield from _repeated("each missed clock once", (f"{e.data['leg']} {e.data['clock']}" for e in found.of("leg.overdue")))
+    yield from _repeated("each report stalls once", (e.data["report"] for e in found.of("report.stalled")))
+    yield from _repeated("each child's file opens once", (e.data["child"] for e in found.of("child.opened")))
+    yield from _repeated("each event id once", (e.id for e in found.journal))
+    progress = (f"{e.data['leg']} {e.data['fact']}" for e in found.of("report.progressed"))
+    yield from _repeated("each progress told once", progress)
+    refused = [e.id for e in found.of("answer.refused") if e.data["via"] != "http"]
+    yield from (Finding(TWICE, "no answer is refused", event) for event in refused)
+
+
+def _repeated(invariant: str, items: Iterator[str]) -> Iterator[Finding]:
+    return (Finding(TWICE, invariant, f"{item} ({count} times)") for item, count in Counter(items).items() if count > 1)
+
+
+def ladders(found: Found, ledger: Ledger) -> Iterator[Finding]:
+    """A silent leg wakes everybody on its ladder once, in order, never closer together than the gap; no other leg wakes anybody."""
+    fired: dict[str, list[Entry]] = defaultdict(list)
+    for event in found.of("leg.escalated"):
+        fired[event.data["leg"]].append(event)
+    for row in found.tables["legs"]:
+        events = fired.pop(row["id"], [])
+        told = ledger.ladder if row["agency"] == ledger.silent else ()
+        owed = Counter(f"{row['id']} rung {rung} to {to}" for rung, to in enumerate(told))
+        yield from _same("each rung once", owed, Counter(f"{row['id']} rung {e.data['rung']} to {e.data['to']}" for e in events))
+        for before, after in itertools.pairwise(events):
+            if after.data["rung"] <= before.data["rung"]:
+                yield Finding(INVERTED, "rungs in order", f"leg {row['id']}: {after.data['rung']} after {before.data['rung']}")
+            elif after.at - before.at < timedelta(seconds=ledger.gap):
+                yield Finding(INVERTED, "rungs keep their gap", f"leg {row['id']} rung {after.data['rung']}: {after.at - before.at}")
+    yield from (Finding(TWICE, "each rung once", f"rungs of {leg}, which is no leg") for leg in fired)
+
+
+def deliveries(found: Found, ledger: Ledger) -> Iterator[Finding]:
+    """Each notice goes once to whom it concerns, through the one channel that it has, and ends in exactly one state."""
+    owed: Counter[str] = Counter()
+    for row in found.tables["legs"]:
+        owed[f"{row['id']} leg.issued {row['agency']} {ledger.channels[row['agency']]}"] += 1
+        for to in ledger.ladder if row["agency"] == ledger.silent else ():
+            owed[f"{row['id']} leg.escalated {to} {ledger.channels[to]}"] += 1
+    rows = found.tables["deliveries"]
+    made = Counter(f"{r['notice']} {r['about']} {r['party']} {r['channel']}" for r in rows if r["about"] in {"leg.issued", "leg.escalated"})
+    yield from _same("one delivery per notice and party", owed, made)
+    told = Counter(e.data["delivery"] for e in found.of("notice.delivered"))
+    done = Counter(row["id"] for row in rows if row["state"] == "delivered")
+    yield from _same("notice.delivered once per delivery", done, told)
+    entries = {record.id for topic, records in found.topics.items() if topic.startswith("heli.agency.") for record in records}
+    for row in rows:
+        if row["state"] not in {"delivered", "ended"}:
+            yield Finding(STUCK, "every delivery ends", f"{row['id']} to {row['party']} is {row['state']} ({row['last_error']})")
+        elif row["state"] == "delivered" and row["id"] not in (entries if row["channel"] == "topic" else ledger.taken):
+            yield Finding(LOST, "delivered means received", f"{row['id']} to {row['party']} by {row['channel']}")
+    yield from (Finding(TWICE, "every webhook is signed and known", said) for said in ledger.rejected)
+
+
+def feeds(found: Found, _: Ledger) -> Iterator[Finding]:
+    """Numbers 1, 2, 3 ... without a gap; a record may lie there twice, but then under one id and one number."""
+    last = {row["code"]: row["last"] for row in found.tables["numbers"]}
+    for topic, records in found.topics.items():
+        if not topic.startswith("heli.agency."):
+            continue
+        code = topic.split(".")[2]
+        numbers: dict[str, int] = {}
+        for record in records:
+            number = int(record.header("ce_sequence") or 0)
+            if numbers.setdefault(record.id, number) != number:
+                yield Finding(TWICE, "feeds: one number per id", f"{code}: {record.id} has {numbers[record.id]} and {number}")
+        yield from _repeated("feeds: one id per number", (f"{code}: number {number}" for number in numbers.values()))
+        missing = sorted(set(range(1, last.get(code, 0) + 1)) - set(numbers.values()))
+        yield from (Finding(LOST, "feeds are gap-free", f"{code}: number {number}") for number in missing)
+        for before, after in itertools.pairwise(numbers.values()):
+            if after < before:
+                yield Finding(INVERTED, "feeds in order", f"{code}: {after} stands after {before}")
+
+
+def topics(found: Found, _: Ledger) -> Iterator[Finding]:
+    """Every event of a journal lies in a topic and the other way round, copies are byte-identical, and no key is turned round."""
+    place, own = {e.id: e for e in found.journal}, {t: r for t, r in found.topics.items() if not t.startswith("heli.agency.")}
+    first: dict[str, Record] = {}
+    for record in itertools.chain.from_iterable(own.values()):
+        known = first.setdefault(record.id, record)
+        if known[3:] != record[3:] or known.topic != record.topic:
+            yield Finding(TWICE, "copies are byte-identical", f"{record.id} in {record.topic}")
+    held = b"".join(row["headers"] for rows in found.plumbing.values() for row in rows["outbox"])
+    missing = [e for e in found.journal if e.id not in first and e.type != "heli.agency.changed.v1" and e.id.encode() not in held]
+    yield from (Finding(LOST, "every journal entry is published", f"{e.type} {e.id}") for e in missing)
+    yield from (Finding(TWICE, "nothing unsaved is published", f"{i} in {r.topic}") for i, r in first.items() if i not in found.known)
+    newest: dict[tuple[str, str, str], Entry] = {}
+    for record in (record for record in first.values() if record.id in place):
+        entry, who = place[record.id], record.header("ce_subject") if record.topic == BY_SUBJECT else (record.key or b"").decode()
+        before = newest.get((entry.service, record.topic, who), entry)
+        if entry.seq < before.seq:
+            yield Finding(INVERTED, "order per key", f"{record.topic} {who}: {before.type} {before.id} before {entry.type} {entry.id}")
+        newest[entry.service, record.topic, who] = entry
+
+
+def sent(found: Found, ledger: Ledger) -> Iterator[Finding]:
+    """While no fault gives a reason to send again, a record lies in its topic once, and once more for each copy that we made."""
+    records = [record for name, part in found.topics.items() if name != COMPACTED for record in part]
+    times = Counter((record.topic, record.id) for record in records)
+    again = [place for place, count in times.items() if count > 1 + ledger.copies[place]]
+    if ledger.calm and len(again) > RESENT_SHARE * len(times):
+        yield Finding(TWICE, "one relay sends a shard", f"{len(again)} of {len(times)} records, first {again[0][1]}")
+
+
+def left(found: Found, _: Ledger) -> Iterator[Finding]:
+    for service in SERVICES:
+        rows = found.plumbing[service]
+        yield from (Finding(STUCK, "outboxes are empty", f"{service}: {row['seq']} for {row['topic']}") for row in rows["outbox"])
+        yield from (Finding(STUCK, "mailboxes are empty", f"{service}: {row['seq']}") for row in rows["mailbox"])
+        for row in rows["parked"]:
+            yield Finding(STUCK, "nothing is parked", f"{row['consumer']}: stream {row['stream']}: {row['reason']} {row['error']}")
+        yield from (Finding(STUCK, "locks in one order", f"{service}: {r['count']} deadlocks") for r in rows["deadlocks"] if r["count"])
+    for topic, records in found.topics.items():
+        if topic.endswith(".dlt"):
+            yield from (Finding(STUCK, "no dead letters", f"{topic}/{record.partition}/{record.offset}") for record in records)
+
+
+INVARIANTS: tuple[Callable[[Found, Ledger], Iterator[Finding]], ...] = (
+    reports, legs, answers, once, ladders, deliveries, feeds, topics, sent, left,
+)  # fmt: skip

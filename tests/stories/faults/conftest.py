@@ -1,0 +1,18 @@
+"""A stack that may be harmed, shared by the fault stories of a module: under the drill rules, whose police of one county has clocks of seconds."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.world import World
+
+DRILL = Path(__file__).parents[3] / "deploy" / "sample" / "rules-drill.yaml"
+
+
+@pytest.fixture(scope="package")
+async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
+    world = World(tmp_path_factory.mktemp("faults"), environment={"HELI_RULES": str(DRILL)})
+    await world.start()
+    yield world
+    await world.stop()

@@ -1,0 +1,65 @@
+"""Which faults strike in a round, whom, and when? Everything is drawn from the round's seed."""
+
+import random
+from typing import NamedTuple
+
+from deploy.local.state import SERVICES
+
+LOAD_SECONDS = 6.0
+SERVERS = ("kafka", "postgres")
+EVERYBODY = (*SERVICES, "edge", *SERVERS)
+WIRES = (*SERVICES, "every service", "kafka")
+TOPICS = ("heli.intake.v1", "heli.referral.v1", "heli.notification.v1", "heli.guardianship.v1")
+SESSION_SECONDS = 10.0
+"""After so long the broker gives a stopped consumer up; a relay's lease ends after half of it."""
+CALM = frozenset({"copies", "replay", "reorder", "repeat"})
+"""Faults that give no process a reason to send a record again."""
+
+
+class Fault(NamedTuple):
+    """`kind` strikes `victim` so many seconds after the round began; `lasts` is how long, `share` how much of a topic."""
+
+    at: float
+    kind: str
+    victim: str
+    lasts: float = 0.0
+    share: float = 1.0
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.victim}{f' for {self.lasts:.1f} s' if self.lasts else ''} at {self.at:.1f} s"
+
+
+KINDS: dict[str, tuple[tuple[str, ...], tuple[float, float], int]] = {
+    # kind: whom, how many seconds, how often beside the others
+    "kill": (EVERYBODY, (0.0, 3.0), 6),
+    "stop": ((*SERVICES, "kafka"), (SESSION_SECONDS + 1, SESSION_SECONDS + 4), 2),
+    "restart": (SERVERS, (0.0, 2.0), 2),
+    "read-only": (("postgres",), (1.0, 5.0), 1),
+    "exhaust": (("postgres",), (1.0, 4.0), 1),
+    "cut": (WIRES, (0.2, 6.0), 2),
+    "delay": (WIRES, (1.0, 5.0), 2),
+    "repeat": (TOPICS, (0.0, 0.0), 1),
+    "reorder": (TOPICS, (0.0, 0.0), 1),
+    "replay": (TOPICS, (0.0, 0.0), 1),
+    "reset": (SERVICES, (0.0, 0.0), 2),
+    "copies": (("every service",), (0.0, 0.0), 2),
+}
+
+
+def draw(seed: int) -> tuple[Fault, ...]:
+    """Two to four different kinds of fault, in the order in which they strike."""
+    chance = random.Random(f"heli {seed}")  # noqa: S311 - to be repeated, not to be secret
+    kinds: list[str] = []
+    for _ in range(chance.randint(2, 4)):
+        left = [kind for kind in KINDS if kind not in kinds or kind == "kill"]
+        kinds += chance.choices(left, [KINDS[kind][2] for kind in left])
+    return tuple(sorted(_fault(chance, kind) for kind in kinds))
+
+
+def _fault(chance: random.Random, kind: str) -> Fault:
+    victims, (shortest, longest), _ = KINDS[kind]
+    at = chance.uniform(0.3, LOAD_SECONDS)
+    if kind in {"repeat", "reorder", "replay", "reset"}:
+        at = chance.uniform(LOAD_SECONDS / 2, LOAD_SECONDS + 2)  # there must be something to read again
+    share = 1.0 if kind == "replay" else chance.uniform(0.2, 0.6)
+    return Fault(at, kind, chance.choice(victims), chance.uniform(shortest, longest), share)

@@ -1,0 +1,42 @@
+"""Which bugs are planted to see the checker fail, under which faults does each show, and which invariant must it name?"""
+
+from typing import NamedTuple
+
+from tests.stories.faults.checker import Finding
+from tests.stories.faults.plan import Fault
+from tests.stories.faults.rounds import Ground, Say, tell
+
+
+class Planted(NamedTuple):
+    """A bug switched on in every service, the faults that bring it to light, and one of the invariants that it breaks."""
+
+    faults: tuple[Fault, ...]
+    invariants: frozenset[str]
+
+
+BUGS = {
+    # the database of referral is away, its batch is committed after 5 s all the same, and then the process dies
+    "commit-before-work": Planted(
+        (Fault(0.5, "cut", "referral", 9.0), Fault(8.0, "kill", "referral", 0.5)), frozenset({"accepted reports = cases"})
+    ),
+    "effect-without-inbox": Planted(
+        (Fault(5.0, "replay", "heli.referral.v1"),), frozenset({"notice.delivered once per delivery", "feeds: one number per id"})
+    ),
+    "relay-without-lease": Planted((Fault(0.3, "copies", "every service"),), frozenset({"one relay sends a shard"})),
+    # batches of answers and of deliveries wait for referral, and then both are applied at once
+    "unordered-locks": Planted((Fault(1.0, "stop", "referral", 8.0),), frozenset({"locks in one order"})),
+    "ladder-without-gap": Planted((Fault(2.0, "stop", "referral", 12.0),), frozenset({"rungs keep their gap"})),
+}
+
+
+async def expose(name: str, say: Say) -> int:
+    """Runs one round with the bug. 0: the checker saw it and named its invariant."""
+    bug = BUGS[name]
+    say(f"planted {name}: {'; '.join(map(str, bug.faults))}")
+    ground = await Ground(say, planted=name).start()
+    findings: list[Finding] = await tell(ground, name, bug.faults, say)
+    await ground.stop(keep=False)
+    named = sorted({finding.invariant for finding in findings})
+    caught = bool(bug.invariants & set(named))
+    say(f"planted {name} {'caught' if caught else 'NOT CAUGHT'}: {', '.join(named) or 'nothing'}")
+    return 0 if caught else 1

@@ -1,0 +1,108 @@
+"""How does one round go, and how do many? Load, faults, healing, settling, checking; a stack that failed is not used again."""
+
+import asyncio
+import shutil
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from deploy.local.state import SERVICES
+from tests.stories.faults.checker import CLASSES, STUCK, TWICE, Finding, check
+from tests.stories.faults.facts import read
+from tests.stories.faults.faults import Faults, heal
+from tests.stories.faults.ledger import Ledger
+from tests.stories.faults.load import file_reports
+from tests.stories.faults.partners import Partners, settle_in
+from tests.stories.faults.plan import CALM, Fault, draw
+from tests.stories.faults.settle import settled
+from tests.stories.faults.stack import FaultWorld
+from tests.support.world import Town
+
+PER_STACK = 5
+REPORTS = 60
+SHOWN = 20
+Say = Callable[[str], None]
+
+
+class Ground:
+    """One stack with its town, its partners and what is known of it from outside."""
+
+    def __init__(self, say: Say, planted: str | None = None) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="heli-faults-"))
+        self.world = FaultWorld(self.folder, lambda line: say(f"  {line}") if "ended" in line else None, planted=planted)
+        self.town: Town
+        self.ledger: Ledger
+        self.partners: Partners
+
+    async def start(self) -> "Ground":
+        try:
+            await self.world.start()
+            self.town, self.ledger = await settle_in(self.world)
+        except BaseException:
+            await self.world.stack.stop()
+            raise
+        self.partners = Partners(self.world, self.town)
+        return self
+
+    async def stop(self, *, keep: bool) -> None:
+        """`keep`: the logs are looked at afterwards."""
+        await self.partners.leave()
+        await self.world.stop()
+        if not keep:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    async def play(self, name: str, faults: Sequence[Fault]) -> list[Finding]:
+        """One round. Everything that this stack has ever been told is checked again."""
+        world, ledger = self.world, self.ledger
+        ledger.calm = ledger.calm and all(fault.kind in CALM for fault in faults)
+        strikes, began = Faults(world, ledger), time.monotonic()
+        async with asyncio.TaskGroup() as group:
+            filing = group.create_task(file_reports(world, self.town, ledger, name, REPORTS))
+            for fault in faults:
+                group.create_task(strikes.strike(began, fault))
+        said = [Finding(TWICE if "receipts" in line else STUCK, "every key gets one receipt", line) for line in filing.result()]
+        await heal(world.stack)
+        urls = {service: world.stack.database_url(service) for service in SERVICES}
+        unmet = await settled(urls, world.stack.bootstrap, ledger)
+        ledger.taken = {body["id"] for bodies in world.receiver.taken.values() for body in bodies}
+        ledger.rejected = world.receiver.rejected
+        said += [Finding(STUCK, "everything settles", line) for line in [*unmet, *self.partners.broken()]]
+        return [*check(await read(urls, world.stack.bootstrap), ledger), *said]
+
+
+async def run(rounds: int, seed: int, say: Say) -> int:
+    """Round n has the seed `seed + n - 1`, so that one of them is repeated alone by naming its own. Returns the exit code."""
+    counts: Counter[str] = Counter(dict.fromkeys(CLASSES, 0))
+    ground: Ground | None = None
+    say(f"seed {seed}")
+    for number in range(rounds):
+        ground = ground or await Ground(say).start()
+        faults = draw(seed + number)
+        say(f"round {number + 1} (ROUNDS=1 SEED={seed + number}): {'; '.join(map(str, faults))}")
+        findings = await tell(ground, f"seed-{seed + number}", faults, say)
+        counts.update(finding.kind for finding in findings)
+        if findings or number % PER_STACK == PER_STACK - 1 or number == rounds - 1:
+            await ground.stop(keep=bool(findings))
+            ground = None
+    say(f"rounds {rounds} " + " ".join(f"{name} {counts[name]}" for name in CLASSES))
+    return 1 if counts.total() else 0
+
+
+async def tell(ground: Ground, name: str, faults: Sequence[Fault], say: Say) -> list[Finding]:
+    began = time.monotonic()
+    try:
+        findings = await ground.play(name, faults)
+    except BaseException:
+        await ground.stop(keep=True)
+        raise
+    for finding in findings[:SHOWN]:
+        say(f"  {finding}")
+    if len(findings) > SHOWN:
+        say(f"  and {len(findings) - SHOWN} more")
+    cases = ground.ledger.cases
+    say(
+        f"  {time.monotonic() - began:.1f} s, {cases} cases so far, {len(findings)} findings{f', logs in {ground.folder}' if findings else ''}"
+    )
+    return findings
