@@ -10,7 +10,7 @@ RUN_STAMP := $(if $(shell command -v mvn),$(VENV)/.stamp-run,$(VENV)/.stamp-dev)
 
 LOCK_FLAGS := --universal --python-version 3.11 --generate-hashes --no-header -q
 
-.PHONY: help demo up down status reset doctor test test-tools check bench lock
+.PHONY: help demo up down status reset doctor test test-tools check bench soak faults lock
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,12 @@ check: $(VENV)/.stamp-dev ## style and types
 
 bench: $(VENV)/.stamp-dev ## ratios against a raw floor
 	@$(BIN)/python -m tests.bench
+
+faults: $(VENV)/.stamp-dev ## break things on purpose, prove that nothing is lost or twice (ROUNDS=n SEED=n; PLANTED=1: catch planted bugs)
+	@$(BIN)/python -m tests.stories.faults $(if $(PLANTED),--planted $(if $(filter 1,$(PLANTED)),all,$(PLANTED)),--rounds $(or $(ROUNDS),3)$(if $(SEED), --seed $(SEED)))
+
+soak: $(VENV)/.stamp-dev ## steady work for MINUTES=60 (RATE=10 reports/s); fails when memory or tables grow
+	@$(BIN)/python -m tests.bench.soak --minutes $(or $(MINUTES),60) --rate $(or $(RATE),10)
 
 lock: | $(BIN)/python ## write the hash-locked requirements anew from pyproject.toml
 	@test -x $(VENV)/lock/bin/uv || { $(PYTHON) -m venv $(VENV)/lock && $(VENV)/lock/bin/pip install -q uv; }

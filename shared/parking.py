@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import BigInteger, Column, DateTime, Identity, Index, func
+from sqlalchemy import BigInteger, Boolean, Column, DateTime, Identity, Index, func, text
 from sqlmodel import Field, SQLModel
 
 from shared.database import PLUMBING
@@ -25,7 +25,7 @@ class ParkedRow(SQLModel, table=True):
     reason: str
     error: str
     record: bytes
-    told: bool = False
+    told: bool = Field(default=False, sa_column=Column(Boolean, nullable=False, server_default=text("false")))
     at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False, server_default=func.now()))
     __table_args__ = (Index("parked_stream", "consumer", "stream", "seq"),)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import faulthandler
 import os
 import sys
 import threading
@@ -94,4 +95,5 @@ class Heartbeat:
             elif now - self._beat > self.seconds:
                 sys.stdout.write('{"logger": "watchdog", "level": "error", "event": "loop.frozen"}\n')
                 sys.stdout.flush()
+                faulthandler.dump_traceback()  # functions and lines, no values
                 os._exit(70)

@@ -45,7 +45,7 @@ def opening_faults(root: Path) -> Iterator[Fault]:
     """A file opens with what it answers: a question or a sentence, in a first line of its own."""
     for path in python_files(root, "services", "shared", "deploy", "tests"):
         first = (ast.get_docstring(parse(path)) or "").split("\n")[0]
-        if not re.search(r"[.?!;)]$", first) or len(first.split()) < 3:  # noqa: PLR2004 - fewer words say nothing
+        if not re.search(r"[.?!;)]$", first) or len(first.split()) < 3:  # fewer words say nothing
             yield Fault(str(path.relative_to(root)), 1, "does not open with the question that it answers")
 
 

@@ -12,17 +12,16 @@ TEXT = {
     ".py", ".md", ".toml", ".txt", ".yaml", ".yml", ".json", ".jsonl", ".html", ".css", ".sh", ".xml", ".sql", ".cfg", ".ini", ".tpl", "",
 }  # fmt: skip
 FOLDERS = ("services", "shared", "deploy", "tests", ".ci")
-HOME = "|".join(("root", "home", "work", "Users", "mnt", "workspace"))
-PLACES = re.compile(rf"(?<![\w.\-/}}])/(?:{HOME})/[\w.\-]+|\b[A-Z]:\\\\?Users\\")
+PLACES = re.compile(r"(?<![\w.\-/}])/(?:root|home|work|Users|mnt|workspace)/[\w.\-]+|\b[A-Z]:\\\\?Users\\")
 REGISTRIES = re.compile(
     r"(?:--index-url|--extra-index-url|--trusted-host|index-url\s*=)|https?://[^\s/]*(?:pypi|artifactory|nexus|jfrog|mirror|pythonhosted)",
-    re.I,
+    re.IGNORECASE,
 )
 SECRETS = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY|\beyJ[\w-]{20,}\.eyJ[\w-]{20,}|\bAKIA[0-9A-Z]{16}|\bghp_\w{30,}")
 SIGNING = re.compile(r"\bwhsec_[A-Za-z0-9+/]{32,}")
 """Tests sign with throw-away secrets; nothing else may hold one."""
 RULES = ((PLACES, "an absolute path of one machine"), (REGISTRIES, "a registry or mirror of one network"), (SECRETS, "a secret"))
-LOADS = re.compile(r"""(?:\b(?:href|src|action|srcset|poster|data)\s*=\s*["']?|url\(\s*["']?|@import\s+["']?)([^"'\s>)]*)""", re.I)
+LOADS = re.compile(r"""(?:\b(?:href|src|action|srcset|poster|data)\s*=\s*["']?|url\(\s*["']?|@import\s+["']?)([^"'\s>)]*)""", re.IGNORECASE)
 NEAR = re.compile(r"^(?:[#?]|tel:|data:,|\{\{|\.{0,2}/(?!/)|[\w\-.]+(?:/|$)|$)")
 """Relative to where we are, a telephone, or nothing. `/` is the same origin; `//` is another's."""
 

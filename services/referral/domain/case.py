@@ -38,6 +38,10 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
         dues = [due for leg in merged.values() if (due := leg.next_due()) is not None]
         return msgspec.structs.replace(self, legs=merged, next_due=min([*dues, self.review_due]))
 
+    def leg(self, key: UUID) -> Leg | None:
+        """The leg with this id, if it is one of this case; a stranger may send anything, the id of the case too."""
+        return next((leg for leg in self.legs.values() if leg.id == key), None)
+
     def closed(self, at: datetime) -> "Case":
         return msgspec.structs.replace(self, closed_at=at, next_due=None)
 

@@ -11,7 +11,7 @@ from services.referral.domain.leg import FACTS, Leg, RungOf, Terms
 from services.referral.domain.routing import Holder
 from services.referral.domain.rules import Clock, Duty, Ladder
 from shared.calendar import Calendar, Period
-from shared.contracts.referral import Dues, LegIssued
+from shared.contracts.referral import Dues, LegIssued, LegOverdue
 from shared.identifiers import leg_id
 
 
@@ -66,6 +66,17 @@ def about(case: Case, leg: Leg) -> dict[str, Any]:
         "duty": leg.duty,
         "grade": case.grade,
     }
+
+
+def overdue(case: Case, leg: Leg, at: datetime) -> tuple[Leg, tuple[LegOverdue, ...]]:
+    """The leg with every clock that had run out by then as a fact, and what is said of each."""
+    missing = leg.missing_at(at)
+    if not missing:
+        return leg, ()
+    first = leg.ladder_from or min(due for _, due in missing)
+    missed = " ".join([*leg.missed.split(), *(clock for clock, _ in missing)])
+    said = tuple(LegOverdue(**about(case, leg), clock=clock, due=due) for clock, due in missing)
+    return msgspec.structs.replace(leg, missed=missed, ladder_from=first).armed(), said
 
 
 def replacement(case: Case, leg: Leg, up: Holder, now: datetime) -> Leg:

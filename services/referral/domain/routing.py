@@ -37,10 +37,11 @@ def holder(known: Knowledge, department: str, region: str) -> Holder:
 
 
 def next_up(known: Knowledge, leg: Leg, region: str) -> Holder:
-    """Who takes over a leg that was declined: the superior of the same department, else whoever serves the region above."""
+    """Who takes over a leg that was declined: the first active superior, else whoever serves the region above."""
     own = known.directory.get(leg.agency)
-    superior = known.directory.get(own.superior or "") if own else None
-    if superior is not None and superior.active:
+    line = (known.directory.get(code) for code in _line_up(known, leg.agency)[1:])
+    superior = next((entry for entry in line if entry is not None and entry.active), None)
+    if superior is not None:
         return Holder(superior.agency, superior.department != leg.department)
     if own is not None and own.department == JOINT_CONFERENCE:
         raise RuleBroken("nobody-above", "The joint-conference office at the root cannot decline: nobody stands above it.", state=leg.state)
@@ -59,16 +60,17 @@ def told_by(known: Knowledge, leg: Leg, who: str, region: str) -> str:
     office = joint_conference(known, region).agency
     own = known.directory.get(leg.agency)
     planned = {"duty_officer": leg.agency, "superior": own.superior if own else None}.get(who, office)
-    line = [planned, *_offices(known, office)]
+    line = [planned, *_line_up(known, office)]
     active = [
         code for code in line if code is not None and (code in known.directory) and (known.directory[code].active or code == leg.agency)
     ]
     return next((code for code in active if code not in told), active[-1] if active else office)
 
 
-def _offices(known: Knowledge, office: str) -> list[str]:
+def _line_up(known: Knowledge, agency: str) -> list[str]:
+    """An agency and all that stand above it."""
     line: list[str] = []
-    step: str | None = office
+    step: str | None = agency
     while step is not None and step not in line:
         line.append(step)
         step = known.directory[step].superior if step in known.directory else None

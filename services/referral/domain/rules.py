@@ -251,6 +251,8 @@ def _ladder_problems(ladder: Ladder) -> Iterable[str]:
     if any(period.unit not in _SECONDS for period in periods):
         yield "a ladder is counted in seconds, minutes or hours"
         return
+    if not ladder.minimum_gap.limit:
+        yield "without a minimum_gap a late sweep would ring everybody at once"
     seconds = [period.limit * _SECONDS[period.unit] for period in periods[1:]]
     if seconds != sorted(seconds):
         yield "a rung comes before the one below it"

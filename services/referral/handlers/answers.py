@@ -8,7 +8,7 @@ import msgspec
 
 from services.referral.domain import routing
 from services.referral.domain.case import Case
-from services.referral.domain.issuing import about, issued, replacement
+from services.referral.domain.issuing import about, issued, overdue, replacement
 from services.referral.domain.leg import FACTS, Leg, terms_of
 from services.referral.domain.routing import Knowledge
 from services.referral.handlers.dispatch import handle
@@ -24,7 +24,6 @@ from shared.contracts.referral import (
     LegSeen,
 )
 from shared.errors import NotFound, Problem
-from shared.identifiers import leg_number
 from shared.messages import Decision, Moment, Response
 
 FACT_EVENTS = {"delivered": LegDelivered, "seen": LegSeen, "accepted": LegAccepted, "active": LegActive}
@@ -40,10 +39,11 @@ class NoteDelivery(msgspec.Struct, frozen=True):
 @handle.register
 def note_delivery(body: NoteDelivery, case: Case | None, at: Moment) -> Decision:
     """Counts for the leg only when its own agency was reached; what is known already, or over, stays as it is."""
-    leg = case.legs.get(leg_number(body.leg)) if case else None
+    leg = case.leg(body.leg) if case else None
     if case is None or leg is None or leg.agency != body.party or not leg.open or leg.delivered_at is not None:
         return Decision(aggregate=case)
-    return _with_fact(case, leg, "delivered", "delivery", None, at)
+    silent, late = overdue(case, leg, at.received)
+    return _saying_first(late, _with_fact(case, silent, "delivered", "delivery", None, at))
 
 
 class TakeAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,17 +84,28 @@ def take_answer(body: TakeAnswer, case: Case | None, at: Moment) -> Decision:
 
 
 def _answered(body: TakeAnswer, case: Case | None, at: Moment) -> Decision:
-    leg = case.legs.get(leg_number(body.leg)) if case else None
+    leg = case.leg(body.leg) if case else None
     if case is None or leg is None or leg.agency != body.agency:
         raise NotFound
     if _known_already(leg, body.answer):
         return Decision(aggregate=case, response=_shown(leg))
     leg.must_be_open()
+    at = msgspec.structs.replace(at, received=max(at.received, leg.issued_at))  # a record's time is the partner's to set
+    silent, late = overdue(case, leg, at.received)
+    return _saying_first(late, _moved(body, case, silent, at))
+
+
+def _moved(body: TakeAnswer, case: Case, leg: Leg, at: Moment) -> Decision:
     if body.answer in FACTS:
         return _with_fact(case, leg, body.answer, body.via, body.claimed_at, at)
     if body.answer == "fulfilled":
         return _fulfilled(case, leg, body, at)
     return _declined(case, leg, body, at)
+
+
+def _saying_first(late: tuple[Event, ...], decision: Decision) -> Decision:
+    """A clock that ran out before the answer came is said also when the answer was quicker than the sweep."""
+    return msgspec.structs.replace(decision, events=(*late, *decision.events))
 
 
 def _known_already(leg: Leg, answer: str) -> bool:

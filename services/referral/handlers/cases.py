@@ -1,6 +1,6 @@
 """How does a case open, and what happens to it when its time has come?"""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
 import msgspec
@@ -8,14 +8,14 @@ import msgspec
 from services.referral.domain import routing
 from services.referral.domain.agency import keys_up
 from services.referral.domain.case import REVIEW, Case
-from services.referral.domain.issuing import about, issue, issued
+from services.referral.domain.issuing import about, issue, issued, overdue
 from services.referral.domain.leg import Leg, terms_of
 from services.referral.domain.routing import Knowledge
 from services.referral.domain.rules import Plan, plan
 from services.referral.handlers.dispatch import handle
 from shared.contracts.envelope import Event
 from shared.contracts.intake import ChildNamed, ReportAccepted
-from shared.contracts.referral import CaseOpened, LegEscalated, LegOverdue
+from shared.contracts.referral import CaseOpened, LegEscalated
 from shared.messages import Decision, Moment
 
 
@@ -94,7 +94,7 @@ def tick(case: Case, at: Moment) -> Decision:
     events: list[Event] = []
     legs = []
     for leg in case.legs.values():
-        moved, new = _rung(*_overdue(case, leg, at.now), case, at)
+        moved, new = _rung(*overdue(case, leg, at.now), case, at)
         if new:
             legs.append(moved)
             events.extend(new)
@@ -103,17 +103,7 @@ def tick(case: Case, at: Moment) -> Decision:
     return Decision(aggregate=moved_case, events=tuple(events))
 
 
-def _overdue(case: Case, leg: Leg, now: datetime) -> tuple[Leg, list[Event]]:
-    missing = leg.missing_at(now)
-    if not missing:
-        return leg, []
-    first = leg.ladder_from or min(due for _, due in missing)
-    missed = " ".join([*leg.missed.split(), *(clock for clock, _ in missing)])
-    events: list[Event] = [LegOverdue(**about(case, leg), clock=clock, due=due) for clock, due in missing]
-    return msgspec.structs.replace(leg, missed=missed, ladder_from=first).armed(), events
-
-
-def _rung(leg: Leg, events: list[Event], case: Case, at: Moment) -> tuple[Leg, list[Event]]:
+def _rung(leg: Leg, events: tuple[Event, ...], case: Case, at: Moment) -> tuple[Leg, tuple[Event, ...]]:
     if leg.rung_due is None or leg.rung_due > at.now:
         return leg, events
     who = terms_of(leg).rungs[leg.rung].who
@@ -121,4 +111,4 @@ def _rung(leg: Leg, events: list[Event], case: Case, at: Moment) -> tuple[Leg, l
     clock = next(clock for clock in leg.missed.split() if not leg.met(clock))
     fired = LegEscalated(**about(case, leg), rung=leg.rung, who=who, to=to, clock=clock, late=leg.rung_due < at.now - timedelta(minutes=1))
     moved = msgspec.structs.replace(leg, rung=leg.rung + 1, rung_at=at.now, told=" ".join([*leg.told.split(), to]))
-    return moved.armed(), [*events, fired]
+    return moved.armed(), (*events, fired)

@@ -36,7 +36,7 @@ def check(found: Found, ledger: Ledger) -> list[Finding]:
 def _same(invariant: str, expected: Counter[str], seen: Counter[str]) -> Iterator[Finding]:
     """What is missing is lost, what is too many was done twice."""
     yield from (Finding(LOST, invariant, f"{item} is missing") for item in sorted(expected - seen))
-    yield from (Finding(TWICE, invariant, f"{item} is there {seen[item]} times") for item in sorted(seen - expected))
+    yield from (Finding(TWICE, invariant, f"{item}: {seen[item]} instead of {expected[item]}") for item in sorted(seen - expected))
 
 
 def reports(found: Found, ledger: Ledger) -> Iterator[Finding]:

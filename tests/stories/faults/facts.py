@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import asyncpg
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-Row = Mapping[str, Any]
+Row = dict[str, Any]
 SERVICES = ("intake", "referral", "guardianship", "notification")
 READ_SECONDS = 60.0
 TABLES = {

@@ -45,7 +45,7 @@ class Faults:
     async def strike(self, began: float, fault: Fault) -> None:
         await asyncio.sleep(max(began + fault.at - time.monotonic(), 0))  # the moment that the plan names
         async with contextlib.AsyncExitStack() as held:
-            for name in sorted({fault.victim, *(["copies"] if fault.kind in {"copies", "reset"} else [])}):
+            for name in sorted(_concerned(fault)):
                 await held.enter_async_context(self._locks.setdefault(name, asyncio.Lock()))
             await self._kinds[fault.kind](fault)
 
@@ -151,8 +151,17 @@ class Faults:
         for name in names:
             self.stack.service(name).start()
 
-    async def _copies(self, _: Fault) -> None:
+    async def _copies(self, fault: Fault) -> None:
         await self.stack.begin_copies()
+        if not fault.at:
+            await asyncio.gather(*(self.stack.service(copy_of(name)).wait_ready(90) for name in SERVICES))
+
+
+def _concerned(fault: Fault) -> set[str]:
+    """Names of what no other fault may strike meanwhile."""
+    if fault.kind in {"cut", "delay"}:
+        return {f"wire {fault.victim}"}
+    return {fault.victim, *(["copies"] if fault.kind in {"copies", "reset"} else [])}
 
 
 AWAY = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)

@@ -13,17 +13,24 @@ TOPICS = ("heli.intake.v1", "heli.referral.v1", "heli.notification.v1", "heli.gu
 SESSION_SECONDS = 10.0
 """After so long the broker gives a stopped consumer up; a relay's lease ends after half of it."""
 CALM = frozenset({"copies", "replay", "reorder", "repeat"})
-"""Faults that give no process a reason to send a record again."""
 
 
 class Fault(NamedTuple):
-    """`kind` strikes `victim` so many seconds after the round began; `lasts` is how long, `share` how much of a topic."""
+    """`kind` strikes `victim` so many seconds after the round began; `lasts` is how long, `share` how much of a topic.
+
+    At 0 it has struck before the first report is filed.
+    """
 
     at: float
     kind: str
     victim: str
     lasts: float = 0.0
     share: float = 1.0
+
+    @property
+    def calm(self) -> bool:
+        """Whether it gives no process a reason to send a record again: a slow broker still acknowledges."""
+        return self.kind in CALM or (self.kind, self.victim) == ("delay", "kafka")
 
     def __str__(self) -> str:
         return f"{self.kind} {self.victim}{f' for {self.lasts:.1f} s' if self.lasts else ''} at {self.at:.1f} s"
@@ -61,5 +68,7 @@ def _fault(chance: random.Random, kind: str) -> Fault:
     at = chance.uniform(0.3, LOAD_SECONDS)
     if kind in {"repeat", "reorder", "replay", "reset"}:
         at = chance.uniform(LOAD_SECONDS / 2, LOAD_SECONDS + 2)  # there must be something to read again
+    if kind == "copies" and chance.random() < 0.5:
+        at = 0.0  # they need seconds to start
     share = 1.0 if kind == "replay" else chance.uniform(0.2, 0.6)
     return Fault(at, kind, chance.choice(victims), chance.uniform(shortest, longest), share)

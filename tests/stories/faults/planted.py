@@ -22,9 +22,13 @@ BUGS = {
     "effect-without-inbox": Planted(
         (Fault(5.0, "replay", "heli.referral.v1"),), frozenset({"notice.delivered once per delivery", "feeds: one number per id"})
     ),
-    "relay-without-lease": Planted((Fault(0.3, "copies", "every service"),), frozenset({"one relay sends a shard"})),
+    "relay-without-lease": Planted(
+        (Fault(0.0, "copies", "every service"), Fault(0.5, "delay", "kafka", 6.0, 0.5)), frozenset({"one relay sends a shard"})
+    ),
     # batches of answers and of deliveries wait for referral, and then both are applied at once
-    "unordered-locks": Planted((Fault(1.0, "stop", "referral", 8.0),), frozenset({"locks in one order"})),
+    "unordered-locks": Planted(
+        (Fault(0.5, "delay", "referral", 20.0, 0.02), Fault(1.0, "stop", "referral", 8.0)), frozenset({"locks in one order"})
+    ),
     "ladder-without-gap": Planted((Fault(2.0, "stop", "referral", 12.0),), frozenset({"rungs keep their gap"})),
 }
 

@@ -1,9 +1,11 @@
 """How does a service run with a bug in it? `python -m tests.stories.faults.planted_service NAME BUG`: patched, then as always."""
 
 import importlib
+import random
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
+from uuid import UUID
 
 from faststream import AckPolicy
 
@@ -34,10 +36,17 @@ def relay_without_lease() -> None:
 
 
 def unordered_locks() -> None:
-    """Rows are locked as they come."""
+    """Cases are locked one after the other, as they come."""
     from services.referral import store
 
-    store.LOCK = store.LOCK.replace("order by id", "order by random()")
+    async def as_they_come(db: Any, ids: list[UUID]) -> dict[UUID, Any]:
+        loaded: dict[UUID, Any] = {}
+        for one in random.sample(ids, len(ids)):
+            loaded |= await load(db, [one])
+        return loaded
+
+    load = store.load
+    setattr(store, "load", as_they_come)  # noqa: B010 - as above
 
 
 def ladder_without_gap() -> None:

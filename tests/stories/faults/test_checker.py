@@ -1,0 +1,188 @@
+"""Does the checker pass a sound run of one report, and name the invariant when one thing in it is wrong?"""
+
+import copy
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from tests.stories.faults.checker import check
+from tests.stories.faults.facts import SERVICES, Entry, Found, Record
+from tests.stories.faults.ledger import Ledger
+
+REPORT, CASE, SILENT, ACTIVE = "01a20d67-36ea-7000-8000-000000000001", "case", "leg-1", "leg-2"
+NOW = datetime(2026, 11, 24, 8, tzinfo=UTC)
+GAP = timedelta(seconds=2)
+
+
+def event(seq: int, service: str, kind: str, after: timedelta = timedelta(), **data: Any) -> Entry:
+    return Entry(service, seq, f"{service}-{seq}", f"heli.{kind}.v1", data.get("notice", "subject"), NOW + after, data)
+
+
+def published(entry: Entry, offset: int) -> Record:
+    headers = (("ce_id", entry.id.encode()), ("ce_subject", entry.subject.encode()))
+    return Record(f"heli.{entry.service}.v1", 0, offset, CASE.encode(), b"{}", headers)
+
+
+def entry_of(code: str, number: int, delivery: str) -> Record:
+    headers = (("ce_id", delivery.encode()), ("ce_sequence", b"%020d" % number))
+    return Record(f"heli.agency.{code}.v1", 0, number, None, b"{}", headers)
+
+
+JOURNAL = [
+    event(1, "intake", "report.accepted", report=REPORT),
+    event(1, "referral", "case.opened", report=REPORT, number=1),
+    event(2, "referral", "leg.issued", leg=SILENT),
+    event(3, "referral", "leg.issued", leg=ACTIVE),
+    event(4, "referral", "leg.accepted", leg=ACTIVE),
+    event(5, "referral", "leg.escalated", leg=SILENT, rung=0, to="police"),
+    event(6, "referral", "leg.escalated", GAP, leg=SILENT, rung=1, to="office"),
+    *(event(n, "notification", "notice.delivered", notice=leg, delivery=d) for n, (d, leg) in enumerate(
+        (("d1", SILENT), ("d2", ACTIVE), ("d3", SILENT), ("d4", SILENT)), 1
+    )),
+]  # fmt: skip
+
+
+def leg(key: str, duty: str, agency: str, **more: Any) -> dict[str, Any]:
+    return {"id": key, "case": CASE, "duty": duty, "agency": agency, "delivered_at": NOW, "seen_at": None, "accepted_at": None} | more
+
+
+def delivery(key: str, notice: str, about: str, party: str, channel: str) -> dict[str, Any]:
+    row = {"id": key, "notice": notice, "about": about, "party": party, "channel": channel}
+    return row | {"state": "delivered", "last_error": None}
+
+
+def sound() -> tuple[Found, Ledger]:
+    legs = [leg(SILENT, "respond", "police", ended=None), leg(ACTIVE, "assess", "town", seen_at=NOW, accepted_at=NOW, ended=None)]
+    deliveries = [
+        delivery("d1", SILENT, "leg.issued", "police", "topic"),
+        delivery("d2", ACTIVE, "leg.issued", "town", "webhook"),
+        delivery("d3", SILENT, "leg.escalated", "police", "topic"),
+        delivery("d4", SILENT, "leg.escalated", "office", "topic"),
+    ]
+    tables: dict[str, list[dict[str, Any]]] = {
+        "reports": [{"id": REPORT}],
+        "cases": [{"id": CASE, "report": REPORT, "number": 1}],
+        "filed": [{"case": CASE}],
+        "legs": legs,
+        "followed": copy.deepcopy(legs),
+        "deliveries": deliveries,
+        "numbers": [{"code": "police", "last": 2}, {"code": "office", "last": 1}],
+    }
+    nothing: dict[str, list[Any]] = {"outbox": [], "mailbox": [], "parked": [], "deadlocks": [{"count": 0}]}
+    topics = {f"heli.{name}.v1": [published(e, e.seq) for e in JOURNAL if e.service == name] for name in SERVICES}
+    topics["heli.agency.police.v1"] = [entry_of("police", 1, "d1"), entry_of("police", 2, "d3")]
+    topics["heli.agency.office.v1"] = [entry_of("office", 1, "d4")]
+    plumbing = {name: copy.deepcopy(nothing) for name in SERVICES}
+    found = Found(dict(tables), plumbing, list(JOURNAL), {entry.id for entry in JOURNAL}, topics)
+    channels = {"police": "topic", "office": "topic", "town": "webhook"}
+    duties = {"respond": "police", "assess": "town"}
+    ledger = Ledger(duties, {"town": "accepted"}, channels, "police", ("police", "office"), 2.0, taken={"d2"})
+    ledger.file("key", REPORT, 1)
+    return found, ledger
+
+
+Harm = Callable[[Found, Ledger], object]
+
+
+def drop(table: str) -> Harm:
+    return lambda found, _: found.tables[table].pop()
+
+
+def twice(kind: str) -> Harm:
+    """Another event of this kind, published like any other."""
+
+    def harm(found: Found, _: Ledger) -> None:
+        old = found.of(kind)[-1]
+        new = old._replace(seq=old.seq + 100, id="another", at=old.at + GAP)
+        found.journal.append(new)
+        found.known.add(new.id)
+        found.topics[f"heli.{new.service}.v1"].append(published(new, 100))
+
+    return harm
+
+
+def swapped(topic: str) -> Harm:
+    return lambda found, _: found.topics[topic].reverse()
+
+
+def too_early(found: Found, _: Ledger) -> None:
+    found.journal[6] = found.journal[6]._replace(at=NOW + GAP / 2)
+
+
+def late_first(found: Found, _: Ledger) -> None:
+    found.journal[5:7] = [found.journal[6]._replace(seq=5), found.journal[5]._replace(seq=6)]
+
+
+def plumbed(name: str, **row: Any) -> Harm:
+    return lambda found, _: found.plumbing["referral"][name].append(row)
+
+
+def stranger(found: Found, _: Ledger) -> None:
+    found.topics["heli.referral.v1"].append(published(JOURNAL[1]._replace(id="unsaved"), 50))
+
+
+def altered(found: Found, _: Ledger) -> None:
+    found.topics["heli.referral.v1"].append(published(JOURNAL[1], 50)._replace(value=b"[]"))
+
+
+def numbered_again(found: Found, _: Ledger) -> None:
+    found.topics["heli.agency.police.v1"].append(entry_of("police", 3, "d3"))
+
+
+def same_number(found: Found, _: Ledger) -> None:
+    found.topics["heli.agency.police.v1"].append(entry_of("police", 2, "d5"))
+
+
+def all_sent_again(found: Found, _: Ledger) -> None:
+    for records in found.topics.values():
+        records.extend(list(records))
+
+
+HARMS: list[tuple[str, Harm]] = [
+    ("accepted reports = reports", drop("reports")),
+    ("accepted reports = reports", lambda found, _: found.tables["reports"].append({"id": "another"})),
+    ("accepted reports = report.accepted", lambda found, _: found.journal.pop(0)),
+    ("accepted reports = cases", drop("cases")),
+    ("accepted reports = case.opened", twice("case.opened")),
+    ("cases = the children's files", drop("filed")),
+    ("cases = expected legs", drop("legs")),
+    ("legs = what intake follows", drop("followed")),
+    ("the reporter is told what referral knows", lambda found, _: found.tables["followed"][1].update(accepted_at=None)),
+    ("every answer counts", lambda found, _: found.tables["legs"][1].update(accepted_at=None)),
+    ("nobody else answers", lambda found, _: found.tables["legs"][0].update(accepted_at=NOW)),
+    ("each fact of a leg once", twice("leg.accepted")),
+    ("each rung once", twice("leg.escalated")),
+    ("rungs keep their gap", too_early),
+    ("rungs in order", late_first),
+    ("one delivery per notice and party", drop("deliveries")),
+    ("notice.delivered once per delivery", twice("notice.delivered")),
+    ("every delivery ends", lambda found, _: found.tables["deliveries"][1].update(state="leased")),
+    ("delivered means received", lambda _, ledger: ledger.taken.clear()),
+    ("feeds: one number per id", numbered_again),
+    ("feeds: one id per number", same_number),
+    ("feeds are gap-free", lambda found, _: found.topics["heli.agency.police.v1"].pop(0)),
+    ("feeds in order", swapped("heli.agency.police.v1")),
+    ("order per key", swapped("heli.referral.v1")),
+    ("every journal entry is published", lambda found, _: found.topics["heli.referral.v1"].pop()),
+    ("nothing unsaved is published", stranger),
+    ("copies are byte-identical", altered),
+    ("one relay sends a shard", all_sent_again),
+    ("outboxes are empty", plumbed("outbox", seq=1, topic="t", headers=b"")),
+    ("mailboxes are empty", plumbed("mailbox", seq=1)),
+    ("nothing is parked", plumbed("parked", consumer="c", stream="s", reason="rule", error="e")),
+    ("locks in one order", plumbed("deadlocks", count=3)),
+    ("no dead letters", lambda found, _: found.topics.update({"heli.referral.v1.dlt": [published(JOURNAL[1], 1)]})),
+]
+
+
+def test_a_sound_run_passes() -> None:
+    assert check(*sound()) == []
+
+
+@pytest.mark.parametrize(("invariant", "harm"), HARMS)
+def test_one_wrong_thing_is_named(invariant: str, harm: Harm) -> None:
+    found, ledger = sound()
+    harm(found, ledger)
+    assert invariant in {finding.invariant for finding in check(found, ledger)}
