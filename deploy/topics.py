@@ -72,4 +72,6 @@ def _topic(entry: dict[str, Any], replicas: int) -> NewTopic:
     configs = {"cleanup.policy": entry["cleanup"]}
     if "retention_days" in entry:
         configs["retention.ms"] = str(entry["retention_days"] * DAY_MS)
+    if entry.get("broker_time"):
+        configs["message.timestamp.type"] = "LogAppendTime"
     return NewTopic(entry["name"], num_partitions=entry["partitions"], replication_factor=replicas, topic_configs=configs)

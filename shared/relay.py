@@ -81,15 +81,22 @@ class Relay:
         """Sends for a while, or until nothing is left; True when something may be left.
 
         Within a stretch reading goes on from the last row; each begins at the lowest again, because a slower transaction
-        with a smaller number may have committed meanwhile.
+        with a smaller number may have committed meanwhile. What it has passed over it must not begin in the middle: a topic that
+        was absent waits for the next stretch, and a shard taken over begins one.
         """
         last, began = 0, time.monotonic()
+        passed: set[str] = set()
+        owned: set[int] | None = None
         held: set[tuple[str, bytes | None]] = set()
         flying: deque[asyncio.Task[bool]] = deque()
         try:
             while time.monotonic() - began < STRETCH_SECONDS:
                 await self._claim()
-                rows = await self.pool.fetch(NEXT, self._shards, last, sorted(self._absent), BATCH) if self._shards else []
+                if owned is not None and not owned.issuperset(self._shards):
+                    break
+                owned = set(self._shards)
+                passed |= self._absent
+                rows = await self.pool.fetch(NEXT, self._shards, last, sorted(passed), BATCH) if self._shards else []
                 if not rows:
                     await self._look_for_absent()
                     return False

@@ -8,7 +8,9 @@ from shared import logs, telemetry
 from tests.support import places
 
 logs.configure("tests")
-telemetry.configure("tests")
+with pytest.MonkeyPatch.context() as patch:  # our own spans are recorded; the processes that tests start decide for themselves
+    patch.setenv("OTEL_TRACES_SAMPLER", "always_on")
+    telemetry.configure("tests")
 
 
 @pytest.fixture(scope="session")

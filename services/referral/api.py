@@ -1,5 +1,6 @@
 """What may be asked of referral by HTTP? An agency answers and lists its legs; an operator keeps the directory."""
 
+import re
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -8,7 +9,7 @@ from fastapi import Response as HttpResponse
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from services.referral import store
-from services.referral.domain.agency import DEPARTMENTS, agency_id
+from services.referral.domain.agency import CODE, DEPARTMENTS, agency_id
 from services.referral.domain.leg import CLOCKS, Answer, DeclineReason, Outcome
 from services.referral.handlers import PutAgency, TakeAnswer
 from services.referral.tables import CaseRow, LegRow
@@ -23,6 +24,7 @@ from shared.messages import Message, Response
 Agency = Annotated[Caller, Depends(Allow("agency"))]
 Operator = Annotated[Caller, Depends(Allow("operator"))]
 Limit = Annotated[int, Query(ge=1, le=paging.MOST)]
+_ETAG = re.compile(r'"?([0-9]{1,9})"?')
 router = APIRouter()
 
 
@@ -116,7 +118,7 @@ class AgencyBody(BaseModel):
     active: bool = True
 
 
-Code = Annotated[str, Path(pattern=r"^[a-z0-9][a-z0-9-]{1,39}$")]
+Code = Annotated[str, Path(pattern=f"^{CODE.pattern}$")]
 
 
 @router.put("/agencies/{code}", tags=["directory"])
@@ -125,9 +127,16 @@ async def put_agency(
 ) -> HttpResponse:
     """Creates or changes an entry. An edit names the version it has seen (If-Match); 412 when somebody was quicker."""
     entry = AgencyChanged(agency=code, version=0, **body.model_dump())
-    seen = int(if_match.strip('"')) if if_match and if_match.strip('"').isdigit() else 0
-    message = Message(body=PutAgency(entry, seen), aggregate=agency_id(code), actor=caller.party, traceparent=message_of(request))
+    message = Message(
+        body=PutAgency(entry, version_in(if_match)), aggregate=agency_id(code), actor=caller.party, traceparent=message_of(request)
+    )
     return reply(await enter(request.app.state.agencies, message))
+
+
+def version_in(if_match: str | None) -> int:
+    """The version that a caller has seen; 0 (there is none yet) for whatever is no ETag of ours."""
+    found = _ETAG.fullmatch(if_match or "")
+    return int(found[1]) if found else 0
 
 
 @router.get("/agencies/{code}", tags=["directory"])

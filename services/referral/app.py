@@ -7,7 +7,7 @@ import yaml
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from services.referral import api, consumer, handlers, store
-from services.referral.domain.agency import Agency, agency_id, gaps_in
+from services.referral.domain.agency import CODE, Agency, agency_id, gaps_in
 from services.referral.domain.case import Case
 from services.referral.domain.rules import RuleSet, RuleSetError
 from shared import broker, calendar, database, http, operator
@@ -111,6 +111,10 @@ def read_directory(path: Path) -> list[AgencyChanged]:
     try:
         rows = yaml.safe_load(path.read_bytes())["agencies"]
         filled = [{"superior": None, "phone": "", "active": True, "version": 0} | row | {"agency": str(row["code"])} for row in rows]
+        if wrong := [str(row["code"]) for row in filled if not CODE.fullmatch(row["agency"])]:
+            raise SystemExit(
+                f"services.referral: {path}: an agency code is {CODE.pattern}, not {wrong[0]!r}: it becomes part of topic names"
+            )
         return [msgspec.convert({k: v for k, v in row.items() if k != "code"}, AgencyChanged, strict=False) for row in filled]
     except (OSError, yaml.YAMLError, KeyError, TypeError, msgspec.ValidationError) as reason:
         raise SystemExit(f"services.referral: the directory file {path} cannot be read: {reason}") from reason

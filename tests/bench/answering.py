@@ -43,13 +43,13 @@ class Reply(msgspec.Struct):
 _decode = msgspec.json.Decoder(Reply).decode
 
 
-async def answer_consumer(ground: Ground) -> list[Figure]:
+async def answer_consumer(ground: Ground, _: frozenset[str]) -> list[Figure]:
     count, firsts = ground.sizes.answered, itertools.count(1, ground.sizes.answered)
     async with (
         ground.database("referral") as mine,
         ground.database("referral") as theirs,
-        ground.referral(mine) as service,
         ground.referral(theirs) as other,
+        ground.referral(mine) as service,  # the last one built: its broker is the one to which the module's subscribers belong
         ground.pool(theirs) as pool,
         wire.producing(ground.bootstrap) as producer,
     ):
@@ -112,7 +112,8 @@ async def _apply(db: Any, records: list[Any], topic: str) -> None:
         cases = {row["id"]: row for row in await db.fetch(CASES, sorted({case_of(leg) for leg in legs}), now)}
         events: Events = []
         for row in moved:
-            key, _, report, code, grade, trace = row["case_id"], *cases[row["case_id"]].values()
+            key = row["case_id"]
+            report, code, grade, trace = (cases[key][name] for name in ("report", "code", "grade", "trace"))
             event = LegAccepted(
                 report=report, code=code, case=key, leg=row["id"], agency=agency, department=row["department"], duty=row["duty"],
                 grade=grade, at=now, via="topic", active_due=row["active_due"],

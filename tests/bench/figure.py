@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 ROUNDS = 3
-PATIENCE_SECONDS = 300.0
+PATIENCE_SECONDS = 90.0
 
 
 class Figure(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,14 +42,13 @@ Side = Callable[[int], Awaitable[Sample]]
 
 async def compare(name: str, ours: Side, floor: Side, *, unit: str, aim: str, rounds: int = ROUNDS) -> Figure:
     """Both sides in turns, each first as often as the other, after one round that does not count."""
-    samples: dict[bool, list[Sample]] = {True: [], False: []}
+    samples: dict[Side, list[Sample]] = {ours: [], floor: []}
     for number in range(rounds + 1):
-        for mine in (number % 2 == 0, number % 2 == 1):
+        for side in (ours, floor) if number % 2 else (floor, ours):
             async with asyncio.timeout(PATIENCE_SECONDS):
-                sample = await (ours if mine else floor)(number)
-            if number:
-                samples[mine].append(sample)
-    mine, theirs = ([sample.value for sample in samples[side]] for side in (True, False))
+                samples[side].append(await side(number))
+    counted = samples[ours][1:]
+    mine, theirs = ([sample.value for sample in samples[side][1:]] for side in (ours, floor))
     return Figure(
         name=name,
         value=median(mine),
@@ -57,7 +56,7 @@ async def compare(name: str, ours: Side, floor: Side, *, unit: str, aim: str, ro
         floor=median(theirs),
         ratio=median(m / t for m, t in zip(mine, theirs, strict=True)),
         aim=aim,
-        cpu_s_per_1000=median(sample.cpu / sample.count * 1000 for sample in samples[True]),
+        cpu_s_per_1000=median(sample.cpu / sample.count * 1000 for sample in counted),
     )
 
 
@@ -78,9 +77,7 @@ def met(figure: Figure) -> bool | None:
 
 def document(machine: dict[str, Any], versions: dict[str, str], figures: Sequence[Figure]) -> bytes:
     """The JSON document of a run."""
-    rounded = [
-        msgspec.structs.replace(f, **{k: v if v is None else float(f"{v:.5g}") for k, v in _numbers(f).items()}) for f in figures
-    ]
+    rounded = [msgspec.structs.replace(f, **{k: v if v is None else float(f"{v:.5g}") for k, v in _numbers(f).items()}) for f in figures]
     return msgspec.json.format(msgspec.json.encode({"machine": machine, "versions": versions, "figures": rounded}), indent=1)
 
 

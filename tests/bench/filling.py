@@ -52,7 +52,7 @@ async def fill(url: str, template: UUID, first: int, count: int) -> None:
     """Stores the open cases `first`, `first + 1` ..., each with its legs, one journal and one inbox row. Nothing of them is due for days."""
     db = await asyncpg.connect(url, command_timeout=600)
     try:
-        many = count > 10_000  # noqa: PLR2004 - from here on, building an index anew is cheaper than a million entries one by one
+        many = count > 10_000
         indexes = await db.fetch(INDEXES) if many else []
         await db.execute("set session_replication_role = replica; set maintenance_work_mem = '512MB'; set synchronous_commit = off")
         for index in indexes:

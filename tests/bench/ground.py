@@ -46,7 +46,7 @@ class Sizes(msgspec.Struct, frozen=True, kw_only=True):
 
 QUICK = Sizes(
     stored=20_000, relayed=5_000, opened=1_000, answered=1_500, filing_seconds=1.5, alone=60, travelling=100, mixed=60, idle=10,
-    many=1_000, storm=3_000, late_seconds=3,
+    many=1_000, storm=2_500, late_seconds=3,
 )  # fmt: skip
 
 

@@ -3,8 +3,7 @@
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import UUID
 
@@ -13,12 +12,11 @@ from aiokafka import TopicPartition
 from opentelemetry import trace
 from opentelemetry.util._once import Once
 
-from services.referral import app, store
+from services.referral import store
 from services.referral.domain.case import Case
 from shared import telemetry
 from shared.contracts import intake
 from shared.identifiers import case_id
-from shared.room import Room
 from shared.runtime import Service
 from tests.bench import opening_floor, wire
 from tests.bench.figure import Figure, Sample, compare
@@ -29,14 +27,18 @@ from tests.support.traces import Traces
 RATE = "0.1"
 
 
-async def consumer(ground: Ground) -> list[Figure]:
+async def consumer(ground: Ground, _: frozenset[str]) -> list[Figure]:
     return [await _measured(ground, "consumer", ">= 0.75")]
 
 
-async def consumer_traced(ground: Ground) -> list[Figure]:
+async def consumer_traced(ground: Ground, _: frozenset[str]) -> list[Figure]:
     """The same with one report in ten traced, and its spans exported to a collector in this process, whose work counts too."""
     collector = Traces()
-    wanted = {"OTEL_TRACES_SAMPLER": "parentbased_traceidratio", "OTEL_TRACES_SAMPLER_ARG": RATE, "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url}
+    wanted = {
+        "OTEL_TRACES_SAMPLER": "parentbased_traceidratio",
+        "OTEL_TRACES_SAMPLER_ARG": RATE,
+        "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url,
+    }
     os.environ.update(wanted)
     traced_anew()
     try:

@@ -20,9 +20,7 @@ from tests.bench import wire
 from tests.bench.figure import Sample
 from tests.bench.ground import Ground
 
-INBOX = (
-    "insert into inbox (consumer, source, id) select 'referral.case', 'heli.intake.v1', unnest($1::text[]) on conflict do nothing returning id"
-)
+INBOX = "insert into inbox (consumer, source, id) select 'referral.case', 'heli.intake.v1', unnest($1::text[]) on conflict do nothing returning id"
 CASES = (
     "insert into case_file (id, report, code, number, child, region, grade, rules, calendar, opened_at, review_due, next_due, changed_at,"
     " version, trace) select id, report, code, 1, child, region, $1, $2, $3, $4, $5, $6, $4, 1, trace"

@@ -47,7 +47,7 @@ async def _soaked(world: World, minutes: float, rate: float) -> int:
     for agency in (town.police, town.civil_affairs, town.education, town.township):
         await agency.takes(feed=True)
     filed: list[str] = []
-    work = [asyncio.create_task(_file(town, rate, filed)), asyncio.create_task(_answer(world, town.police))]
+    work = [asyncio.create_task(_file(town, rate, filed)), asyncio.create_task(_answer(town.police))]
     looks: list[Look] = []
     end = time.monotonic() + minutes * 60
     print(f"{'minute':>7} {'reports':>8} {'rate/s':>7} {'waiting':>8} {'memory MB':>40}  tables MB")
@@ -70,7 +70,7 @@ async def _file(town: Town, rate: float, filed: list[str]) -> None:
         await asyncio.sleep(1 / rate)
 
 
-async def _answer(world: World, agency: Agency) -> None:
+async def _answer(agency: Agency) -> None:
     """Fulfils what it has, so that cases move on."""
     while True:
         for leg in (await agency.call("GET", "/referral/legs?limit=100")).json()["legs"]:

@@ -79,7 +79,9 @@ def test_a_golden_sample_is_still_read(path: Path) -> None:
 
 @pytest.mark.parametrize("path", GOLDEN, ids=named)
 def test_a_golden_sample_stands_in_its_schema(path: Path) -> None:
-    assert faults_of(sample(path).value, schemas()[path.parent.name]) == []
+    golden, schema = sample(path), schemas()[path.parent.name]
+    assert golden.headers["ce_dataschema"] == schema["$id"]
+    assert faults_of(golden.value, schema) == []
 
 
 @pytest.mark.parametrize("path", GOLDEN, ids=named)

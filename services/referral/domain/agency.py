@@ -1,5 +1,6 @@
 """What is an agency's entry in the directory, and which directory is whole?"""
 
+import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import get_args
@@ -11,6 +12,8 @@ from services.referral.domain.rule_rows import Department
 from shared.contracts.directory import JOINT_CONFERENCE, OPERATIONS, AgencyChanged, responsible
 from shared.regions import Regions
 
+CODE = re.compile(r"[a-z0-9][a-z0-9-]{1,39}")
+"""An agency's code: it becomes part of topic names and of space-separated lists."""
 DEPARTMENTS = (*get_args(Department), OPERATIONS)
 REFUSALS_A_MINUTE = 60
 """Unreadable answers of one agency that are answered on its feed; more in a minute are only counted."""

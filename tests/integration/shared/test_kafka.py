@@ -17,15 +17,18 @@ from shared.broker import Listener, Read, Route, subscriber
 from shared.contracts.envelope import headers_of
 from shared.identifiers import uuid7
 from shared.messages import Message, Outgoing
-from shared.relay import Relay
+from shared.relay import BATCH, Relay
 from shared.room import Room
 from tests.support.broker import everything, make_topics, send, until
 from tests.support.toy import Add, Added, room
 
 
+def relaying(pool: asyncpg.Pool, bootstrap: str) -> contextlib.AbstractAsyncContextManager[Relay]:
+    return running(Relay(pool, bootstrap, asyncio.Event(), asyncio.Event()))
+
+
 @contextlib.asynccontextmanager
-async def relaying(pool: asyncpg.Pool, bootstrap: str) -> AsyncIterator[Relay]:
-    relay = Relay(pool, bootstrap, asyncio.Event(), asyncio.Event())
+async def running(relay: Relay) -> AsyncIterator[Relay]:
     task = asyncio.create_task(relay.run())
     try:
         yield relay
@@ -70,6 +73,42 @@ async def test_a_record_whose_topic_is_absent_holds_back_its_own_key_only(pool: 
         await make_topics(kafka_bootstrap, absent)
         await until(lambda: empty(pool))
     assert [record.value for record in await everything(kafka_bootstrap, absent)] == [b"1", b"3"]
+
+
+async def test_what_a_stretch_has_passed_over_waits_for_the_next_although_its_topic_is_there_by_now(
+    pool: asyncpg.Pool, kafka_bootstrap: str
+) -> None:
+    topic, late = f"there-{uuid4().hex}", f"late-{uuid4().hex}"
+    await make_topics(kafka_bootstrap, topic, late)
+    filler = [letter(topic, f"k{n}", str(n)) for n in range(BATCH + 100)]
+    await put(pool, letter(late, "a", "1"), *filler, letter(late, "a", "2"))
+    relay = Relay(pool, kafka_bootstrap, asyncio.Event(), asyncio.Event())
+    relay._absent.add(late)  # noqa: SLF001 - it was, a moment ago
+    async with running(relay):
+        await until(lambda: empty(pool))
+    assert [record.value for record in await everything(kafka_bootstrap, late)] == [b"1", b"2"]
+
+
+class TakesOver(Relay):
+    """In the second turn of its first stretch it gets the shard of key `a` as well."""
+
+    async def _claim(self) -> None:
+        whole = self._shards
+        await super()._claim()
+        if not whole:
+            self._shards = [shard for shard in self._shards if shard != outbox.shard_of(b"a")]
+        elif len(whole) < outbox.SHARDS:
+            self._shards = list(range(outbox.SHARDS))
+
+
+async def test_a_shard_taken_over_within_a_stretch_begins_at_its_first_row(pool: asyncpg.Pool, kafka_bootstrap: str) -> None:
+    topic = f"over-{uuid4().hex}"
+    await make_topics(kafka_bootstrap, topic, partitions=1)
+    await put(pool, letter(topic, "a", "1"), *(letter(topic, f"k{n}", "0") for n in range(2 * BATCH)), letter(topic, "a", "2"))
+    async with running(TakesOver(pool, kafka_bootstrap, asyncio.Event(), asyncio.Event())):
+        await until(lambda: empty(pool))
+    sent = [record.value for record in await everything(kafka_bootstrap, topic) if record.key == b"a"]
+    assert sent == [b"1", b"2"]
 
 
 async def test_two_relays_share_no_shard_and_a_dead_owners_shards_are_taken_over(pool: asyncpg.Pool, kafka_bootstrap: str) -> None:

@@ -31,10 +31,18 @@ class Ground:
 
     def __init__(self, say: Say, planted: str | None = None) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="heli-faults-"))
-        self.world = FaultWorld(self.folder, lambda line: say(f"  {line}") if "ended" in line else None, planted=planted)
+        self.say = say
+        self.world = FaultWorld(self.folder, self._hear, planted=planted)
         self.town: Town
         self.ledger: Ledger
         self.partners: Partners
+
+    def _hear(self, line: str) -> None:
+        """Of what the stack says: who ended unasked, and its last words."""
+        if "ended" in line:
+            log = self.world.state.logs / f"{line.split()[0]}.log"
+            last = log.read_text(errors="replace").splitlines()[-1:] if log.exists() else []
+            self.say(f"  {line}: {''.join(last)[:300]}")
 
     async def start(self) -> "Ground":
         try:

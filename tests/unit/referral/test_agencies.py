@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from services.referral import handlers
+from services.referral.api import version_in
 from services.referral.domain.agency import REFUSALS_A_MINUTE, Agency, agency_id
 from shared.contracts.directory import AgencyChanged
 from shared.errors import RuleBroken
@@ -71,3 +72,10 @@ def test_unreadable_answers_are_refused_on_the_feed_but_not_without_end() -> Non
     later = handlers.decide(agency_, message, moment(None, NOW + MINUTE + TICK))
     assert (len(later.events), later.aggregate.refused) == (1, 1)
     assert handlers.decide(None, message, moment(None, NOW)).events == ()
+
+
+@pytest.mark.parametrize(
+    ("header", "version"), [('"3"', 3), ("3", 3), (None, 0), ("", 0), ("*", 0), ('"\u00b2"', 0), (f'"{"9" * 5000}"', 0), ("-1", 0)]
+)
+def test_an_etag_that_is_none_of_ours_names_no_version_and_breaks_nothing(header: str | None, version: int) -> None:
+    assert version_in(header) == version

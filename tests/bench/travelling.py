@@ -1,0 +1,154 @@
+"""What does a report cost on its whole way through four real services, how soon is an agency told, and how big are the processes?"""
+
+import asyncio
+import os
+import random
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from statistics import median
+
+import asyncpg
+import msgspec
+
+from deploy.local.state import SERVICES
+from tests.bench.client import Client, clients
+from tests.bench.figure import ROUNDS, Figure, percentile
+from tests.bench.filing import CLIENTS, body, filed, reporter
+from tests.bench.ground import Ground
+from tests.bench.machine import Meter, memory
+from tests.bench.partners import PARTIES, following, partners
+
+LEGS = len(PARTIES)
+ACCEPTED = "select count(*) from leg where accepted_at is not null"
+FOLLOWED = "select count(*) from report_leg where accepted_at is not null"
+LEFT = "select (select count(*) from outbox) + (select count(*) from mailbox)"
+PATIENCE_SECONDS = 180
+Memory = dict[str, float]
+
+
+class Ways(msgspec.Struct, frozen=True):
+    """A figure: how each agency is told and answers, how many reports, and what it may cost."""
+
+    name: str
+    ways: tuple[str, ...]
+    count: int
+    aim: str
+
+
+class System(msgspec.Struct, frozen=True):
+    """The four services, ready, with connections to their databases."""
+
+    ground: Ground
+    pools: dict[str, asyncpg.Pool]
+
+    @property
+    def services(self) -> dict[str, int]:
+        return {name: self.ground.stack.service(name).pid or 0 for name in SERVICES}
+
+    def memory(self) -> Memory:
+        """MB of each service with everything below it, and of the servers."""
+        servers = dict(zip(("postgresql", "kafka"), self.ground.servers, strict=False))
+        return {name: memory([pid]) for name, pid in (self.services | servers).items()}
+
+
+async def travelled(ground: Ground, wanted: frozenset[str]) -> list[Figure]:
+    figures: list[Figure] = []
+    async with _running(ground) as system:
+        if wanted & {"idle_p50", "idle_p99"}:
+            figures += await _idle(system)
+        quiet, busy = system.memory(), Memory()
+        sizes = ground.sizes
+        for ways in (
+            Ways("fanout_topic", ("topic",) * LEGS, sizes.travelling, "<= 4 CPU s"),
+            Ways("fanout_mixed", ("webhook", "topic", "http"), sizes.mixed, "<= 10 CPU s"),
+        ):
+            if ways.name in wanted or ("memory" in wanted and not busy):
+                figures += await _fanout(system, ways, busy)
+        figures += [
+            Figure(name=f"memory_{name}", value=busy[name], unit="MB (floor: idle)", floor=quiet[name], ratio=busy[name] / quiet[name])
+            for name in quiet
+            if "memory" in wanted
+        ]
+    return figures
+
+
+@asynccontextmanager
+async def _running(ground: Ground) -> AsyncIterator[System]:
+    await ground.stack.start_services()
+    try:
+        async with AsyncExitStack() as stack:
+            pools = {name: await stack.enter_async_context(ground.pool(ground.stack.database_url(name), 1)) for name in SERVICES}
+            yield System(ground, pools)
+    finally:
+        await asyncio.gather(*(ground.stack.service(name).stop() for name in (*SERVICES, "edge")))
+
+
+async def _idle(system: System) -> list[Figure]:
+    """A POST, and the leg on the agency's topic, while nothing else happens."""
+    ground, took = system.ground, []
+    pause = random.Random(7)  # noqa: S311 - never in step with whoever polls
+    async with (
+        partners(ground, dict.fromkeys(PARTIES, "topic")),
+        following(ground, PARTIES[0]) as feed,
+        clients(ground.state.ports["intake"], reporter(ground), 1) as (caller,),
+    ):
+        for number in range(ground.sizes.idle * ROUNDS + 3):
+            await asyncio.sleep(pause.uniform(0.1, 0.3))
+            began = time.perf_counter()
+            report = msgspec.json.decode(await filed(caller, body()))["report"].encode()
+            async with asyncio.timeout(30):
+                while report not in (await feed.getone()).value:
+                    pass
+            if number > 2:
+                took.append(time.perf_counter() - began)
+    return [
+        Figure(name="idle_p50", value=median(took) * 1000, unit="ms", aim="<= 80 ms"),
+        Figure(name="idle_p99", value=percentile(took, 0.99) * 1000, unit="ms", aim="<= 300 ms"),
+    ]
+
+
+async def _fanout(system: System, ways: Ways, busy: Memory) -> list[Figure]:
+    """Reports by HTTP; the clock stops when every leg is accepted, the account of processor time when everybody has heard of it."""
+    rounds = []
+    async with partners(system.ground, dict(zip(PARTIES, ways.ways, strict=True))):
+        for number in range(ROUNDS + 1):
+            found = await _round(system, ways.count if number else max(ways.count // 4, CLIENTS), busy)
+            rounds += [found] if number else []
+    rate, cpu, callers = (median(values) for values in zip(*rounds, strict=True))
+    return [
+        Figure(name=ways.name, value=cpu, unit="CPU s/1,000 reports", aim=ways.aim, cpu_s_per_1000=cpu),
+        Figure(name=f"{ways.name}_rate", value=rate, unit="reports/s", cpu_s_per_1000=cpu),
+        Figure(name=f"{ways.name}_callers", value=callers, unit="CPU s/1,000 reports of reporters and agencies, not counted above"),
+    ]
+
+
+async def _round(system: System, count: int, busy: Memory) -> tuple[float, float, float]:
+    """Reports per second, and CPU seconds per 1,000 reports of Heli with its servers, and of its callers."""
+    ground = system.ground
+    legs = await system.pools["referral"].fetchval(ACCEPTED) + LEGS * count
+    followed = await system.pools["intake"].fetchval(FOLLOWED) + LEGS * count
+    everything, callers = ground.meter(*system.services.values()), Meter((), (os.getpid(),))
+    async with clients(ground.state.ports["intake"], reporter(ground), CLIENTS) as connections:
+        numbers = iter(range(count))
+        filing = asyncio.gather(*(_file(caller, numbers) for caller in connections))
+        await _reached(system, "referral", ACCEPTED, legs, busy)
+        seconds = everything.stop()[0]
+        await filing
+    await _reached(system, "intake", FOLLOWED, followed, busy)
+    for name in SERVICES:
+        await _reached(system, name, LEFT, 0, busy)
+    return count / seconds, everything.stop()[1] / count * 1000, callers.stop()[1] / count * 1000
+
+
+async def _file(caller: Client, numbers: Iterator[int]) -> None:
+    for _ in numbers:
+        await filed(caller, body())
+
+
+async def _reached(system: System, name: str, query: str, wanted: int, busy: Memory) -> None:
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while await system.pools[name].fetchval(query) != wanted:
+            await asyncio.sleep(0.1)
+            for part, size in system.memory().items():
+                busy[part] = max(busy.get(part, 0.0), size)
