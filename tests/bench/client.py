@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -9,25 +10,31 @@ from typing import Any
 import msgspec
 
 HEAD_END = b"\r\n\r\n"
+RESTED_SECONDS = 2.0
+"""Uvicorn closes after 5 seconds."""
 
 
 class Client:
-    """One connection. `call` sends and reads one answer; nothing is retried."""
+    """One connection, opened anew when it has rested so long that the server may be closing it. Nothing is retried."""
 
     def __init__(self, port: int, token: str) -> None:
         self.port = port
         self._common = f"Host: 127.0.0.1\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\n".encode()
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
+        self._used = 0.0
 
     async def call(self, method: str, path: str, body: bytes = b"", key: str = "") -> tuple[int, bytes]:
         """Status and body."""
-        if self._reader is None or self._writer is None:
+        if self._reader is None or self._writer is None or time.monotonic() - self._used > RESTED_SECONDS:
+            self.close()
             self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self.port)
         idempotency = f"Idempotency-Key: {key}\r\n" if key else ""
         head = f"{method} {path} HTTP/1.1\r\n{idempotency}Content-Length: {len(body)}\r\n".encode()
         self._writer.write(head + self._common + b"\r\n" + body)
-        return await answer(self._reader)
+        found = await answer(self._reader)
+        self._used = time.monotonic()
+        return found
 
     def close(self) -> None:
         if self._writer is not None:

@@ -41,7 +41,7 @@ _notice, _page = msgspec.json.Decoder(Notice), msgspec.json.Decoder(Page)
 
 @asynccontextmanager
 async def partners(ground: Ground, ways: dict[str, str]) -> AsyncIterator[None]:
-    """Registers each party for its way and plays it while the context lasts. Raises what broke off."""
+    """Registers each party for its way and plays it while the context lasts; one that breaks off ends it."""
     async with AsyncExitStack() as stack:
         asked: asyncio.Queue[str] = asyncio.Queue()
         port = await stack.enter_async_context(receiver(lambda body: _taken(body, asked)))
@@ -56,15 +56,11 @@ async def partners(ground: Ground, ways: dict[str, str]) -> AsyncIterator[None]:
                 queue = asked if way == "webhook" else asyncio.Queue[str]()
                 work += [_accepting(caller, queue) for caller in callers[1:]]
                 work += [_looking(callers[0], queue)] if way == "http" else []
-        tasks = [asyncio.create_task(part) for part in work]
-        try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(part) for part in work]
             yield
-        finally:
             for task in tasks:
                 task.cancel()
-            for ended in await asyncio.gather(*tasks, return_exceptions=True):
-                if isinstance(ended, Exception):
-                    raise ended
 
 
 def token(ground: Ground, party: str) -> str:

@@ -22,7 +22,7 @@ from tests.bench.partners import PARTIES, following, partners
 LEGS = len(PARTIES)
 ACCEPTED = "select count(*) from leg where accepted_at is not null"
 FOLLOWED = "select count(*) from report_leg where accepted_at is not null"
-LEFT = "select (select count(*) from outbox) + (select count(*) from mailbox)"
+QUIET = "select (not exists (select from outbox) and not exists (select from mailbox))::int"
 PATIENCE_SECONDS = 180
 Memory = dict[str, float]
 
@@ -102,6 +102,7 @@ async def _idle(system: System) -> list[Figure]:
                     pass
             if number > 2:
                 took.append(time.perf_counter() - began)
+        await _reached(system, "referral", ACCEPTED, LEGS * (number + 1), Memory())
     return [
         Figure(name="idle_p50", value=median(took) * 1000, unit="ms", aim="<= 80 ms"),
         Figure(name="idle_p99", value=percentile(took, 0.99) * 1000, unit="ms", aim="<= 300 ms"),
@@ -137,7 +138,7 @@ async def _round(system: System, count: int, busy: Memory) -> tuple[float, float
         await filing
     await _reached(system, "intake", FOLLOWED, followed, busy)
     for name in SERVICES:
-        await _reached(system, name, LEFT, 0, busy)
+        await _reached(system, name, QUIET, 1, busy)
     return count / seconds, everything.stop()[1] / count * 1000, callers.stop()[1] / count * 1000
 
 
@@ -148,7 +149,7 @@ async def _file(caller: Client, numbers: Iterator[int]) -> None:
 
 async def _reached(system: System, name: str, query: str, wanted: int, busy: Memory) -> None:
     async with asyncio.timeout(PATIENCE_SECONDS):
-        while await system.pools[name].fetchval(query) != wanted:
+        while await system.pools[name].fetchval(query) < wanted:
             await asyncio.sleep(0.1)
             for part, size in system.memory().items():
                 busy[part] = max(busy.get(part, 0.0), size)

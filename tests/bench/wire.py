@@ -42,7 +42,7 @@ def report(now: datetime) -> ReportAccepted:
 
 def reports(count: int) -> list[Wire]:
     """So many accepted reports, each with the trace of the request that brought it, as the tracing of this process decides."""
-    now, made = datetime.now(UTC), []
+    now, made = datetime.now(UTC), list[Wire]()
     for _ in range(count):
         event, span = report(now), telemetry.begin("POST", "server")
         headers = envelope.headers_of(event, id=uuid7(), at=now, traceparent=telemetry.traceparent_of(span))

@@ -113,3 +113,19 @@ async def test_a_lost_assignment_is_stuck(consumer: Consumer, kafka_bootstrap: s
     await send(kafka_bootstrap, consumer.topic, (b"k", b"1", []))
     monkeypatch.setattr(consumer.raw, "assignment", frozenset)
     assert await watched(consumer, 20)
+
+
+async def test_a_group_coordinator_that_died_is_stuck_at_once(consumer: Consumer, monkeypatch: pytest.MonkeyPatch) -> None:
+    died: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    died.set_result(None)
+    coordinator = consumer.raw._coordinator  # noqa: SLF001 - aiokafka shows it nowhere
+    with monkeypatch.context() as patch:
+        patch.setattr(coordinator, "_coordination_task", died)
+        assert await watched(consumer, 20)
+
+
+async def test_a_consumer_that_is_only_being_started_is_left_alone(consumer: Consumer, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(consumer.kafka.subscribers[0], "running", False)
+        patch.setattr(consumer.raw, "_fetcher", None)
+        assert not await watched(consumer, 1)

@@ -46,7 +46,8 @@ async def rewind(bootstrap: str, service: str) -> None:
         while True:
             try:
                 for group, partitions in (await offsets(bootstrap, service)).items():
-                    await _commit(bootstrap, group, dict.fromkeys(partitions, 0))
+                    if partitions:
+                        await _commit(bootstrap, group, dict.fromkeys(partitions, 0))
             except (KafkaError, OSError):
                 await asyncio.sleep(0.3)
             else:

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import signal
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 
 import asyncpg
 
@@ -15,6 +15,7 @@ from tests.stories.faults.plan import SERVERS, Fault
 from tests.stories.faults.stack import KAFKA, FaultStack, FaultWorld, copy_of
 from tests.stories.faults.wire import Wire
 
+READY_SECONDS = 120.0
 MANY = 260
 """More connections than the server of a run takes."""
 FOR_US = {"default_transaction_read_only": "off"}
@@ -154,7 +155,7 @@ class Faults:
     async def _copies(self, fault: Fault) -> None:
         await self.stack.begin_copies()
         if not fault.at:
-            await asyncio.gather(*(self.stack.service(copy_of(name)).wait_ready(90) for name in SERVICES))
+            await all_ready(self.stack, [copy_of(name) for name in SERVICES])
 
 
 def _concerned(fault: Fault) -> set[str]:
@@ -187,4 +188,11 @@ async def heal(stack: FaultStack) -> None:
         await server.wait_ready(90)
     for name in stack.names:
         stack.service(name).start()
-    await asyncio.gather(*(stack.service(name).wait_ready(90) for name in stack.names))
+    await all_ready(stack, stack.names)
+
+
+async def all_ready(stack: FaultStack, names: Iterable[str]) -> None:
+    """One that ends by itself meanwhile is started again by whoever supervises it."""
+    async with asyncio.timeout(READY_SECONDS):
+        while not all(await asyncio.gather(*(stack.service(name).is_ready() for name in names))):
+            await asyncio.sleep(0.2)

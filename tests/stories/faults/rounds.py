@@ -4,6 +4,7 @@ import asyncio
 import shutil
 import tempfile
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -40,7 +41,7 @@ class Ground:
     def _hear(self, line: str) -> None:
         """Of what the stack says: who ended unasked, and its last words."""
         if "ended" in line:
-            log = self.world.state.logs / f"{line.split()[0]}.log"
+            log = self.world.state.logs / f"{line.split(maxsplit=1)[0]}.log"
             last = log.read_text(errors="replace").splitlines()[-1:] if log.exists() else []
             self.say(f"  {line}: {''.join(last)[:300]}")
 
@@ -106,6 +107,9 @@ async def tell(ground: Ground, name: str, faults: Sequence[Fault], say: Say) -> 
     began = time.monotonic()
     try:
         findings = await ground.play(name, faults)
+    except Exception as reason:  # noqa: BLE001 - this round has failed; those that were asked for besides are still played
+        say("".join(traceback.format_exception(reason)))
+        findings = [Finding(STUCK, "the round can be played", repr(reason))]
     except BaseException:
         await ground.stop(keep=True)
         raise
