@@ -63,7 +63,7 @@ class Progress:
 
 
 def _coordinator_died(consumer: Any) -> bool:
-    """aiokafka's task that joins the group fails an assertion when a pattern's topics change in the wrong moment (a broker that starts again).
+    """Aiokafka's task that joins the group fails an assertion when a pattern's topics change in the wrong moment (a broker that starts again).
 
     Nothing brings it back, and the consumer goes on without records (aiokafka issue 796).
     """

@@ -194,5 +194,5 @@ async def heal(stack: FaultStack) -> None:
 async def all_ready(stack: FaultStack, names: Iterable[str]) -> None:
     """One that ends by itself meanwhile is started again by whoever supervises it."""
     async with asyncio.timeout(READY_SECONDS):
-        while not all(await asyncio.gather(*(stack.service(name).is_ready() for name in names))):
+        while not all(await asyncio.gather(*(stack.service(name).is_ready() for name in names))):  # noqa: ASYNC110 - other processes
             await asyncio.sleep(0.2)
