@@ -26,8 +26,8 @@ CLAIM = (
     " where owner = $1 or until < clock_timestamp() order by shard for update skip locked) returning shard"
 )
 NEXT = (
-    "select seq, topic, key, value, headers from outbox where shard = any($1::smallint[]) and seq > $2 and topic <> all($3::text[])"
-    " order by seq limit $4"
+    "select seq, topic, key, value, headers from outbox where shard = any($1::smallint[]) and seq <> all($2::bigint[])"
+    " and topic <> all($3::text[]) order by seq limit $4"
 )
 GONE = (
     "with gone as (delete from outbox using lease where outbox.seq = any($1::bigint[]) and lease.shard = outbox.shard"
@@ -80,31 +80,26 @@ class Relay:
     async def _stretch(self) -> bool:
         """Sends for a while, or until nothing is left; True when something may be left.
 
-        Within a stretch reading goes on from the last row; each begins at the lowest again, because a slower transaction
-        with a smaller number may have committed meanwhile. What it has passed over it must not begin in the middle: a topic that
-        was absent waits for the next stretch, and a shard taken over begins one.
+        Every reading begins at the lowest row that is not under way, never behind the last one read: a slower transaction may
+        have committed smaller numbers meanwhile, a topic may have appeared, a shard may have been taken over, and a later
+        record of such a key must not overtake what was passed over.
         """
-        last, began = 0, time.monotonic()
-        passed: set[str] = set()
-        owned: set[int] | None = None
+        began = time.monotonic()
+        busy: set[int] = set()
         held: set[tuple[str, bytes | None]] = set()
         flying: deque[asyncio.Task[bool]] = deque()
         try:
             while time.monotonic() - began < STRETCH_SECONDS:
                 await self._claim()
-                if owned is not None and not owned.issuperset(self._shards):
-                    break
-                owned = set(self._shards)
-                passed |= self._absent
-                rows = await self.pool.fetch(NEXT, self._shards, last, sorted(passed), BATCH) if self._shards else []
+                rows = await self.pool.fetch(NEXT, self._shards, list(busy), sorted(self._absent), BATCH) if self._shards else []
                 if not rows:
                     await self._look_for_absent()
                     return False
                 producer = await self._ready_producer()
                 await self._list_topics(producer)
+                busy.update(row["seq"] for row in rows)
                 pending = await self._hand_over(producer, rows, held)
-                flying.append(asyncio.create_task(self._settle(pending, held)))
-                last = rows[-1]["seq"]
+                flying.append(asyncio.create_task(self._settle(pending, held, busy)))
                 if len(flying) >= DEPTH and not await flying.popleft():
                     break
             return True
@@ -142,7 +137,7 @@ class Relay:
                     logs.get("relay").error("relay.refused", topic=row["topic"], error=type(reason).__name__)
         return pending
 
-    async def _settle(self, pending: list[tuple[Any, asyncio.Future[Any]]], held: set[tuple[str, bytes | None]]) -> bool:
+    async def _settle(self, pending: list[tuple[Any, asyncio.Future[Any]]], held: set[tuple[str, bytes | None]], busy: set[int]) -> bool:
         """Waits for the acknowledgements and deletes what has them, unless an earlier record of its key has none. False: something failed."""
         if pending:
             await asyncio.wait([future for _, future in pending], timeout=60)
@@ -158,6 +153,8 @@ class Relay:
             counts = await self.pool.fetchrow(GONE, acked, self.owner)
             if counts is not None and counts[1]:
                 self.mailbox.set()
+            if counts is not None and counts[0] == len(acked):  # else somebody has the lease, and sends them again
+                busy.difference_update(acked)
         if not whole:  # with idempotence a failure is fatal for the producer: its sequence has a hole
             await self._drop_producer()
         return whole

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Annotated, Any
 from uuid import UUID, uuid4
 
@@ -107,6 +107,42 @@ async def test_a_shard_taken_over_within_a_stretch_begins_at_its_first_row(pool:
     await put(pool, letter(topic, "a", "1"), *(letter(topic, f"k{n}", "0") for n in range(2 * BATCH)), letter(topic, "a", "2"))
     async with running(TakesOver(pool, kafka_bootstrap, asyncio.Event(), asyncio.Event())):
         await until(lambda: empty(pool))
+    sent = [record.value for record in await everything(kafka_bootstrap, topic) if record.key == b"a"]
+    assert sent == [b"1", b"2"]
+
+
+class Meanwhile(Relay):
+    """Between its first reading and its second something happens."""
+
+    def __init__(self, pool: asyncpg.Pool, bootstrap: str, event: Callable[[], Awaitable[None]]) -> None:
+        super().__init__(pool, bootstrap, asyncio.Event(), asyncio.Event())
+        self._event: Callable[[], Awaitable[None]] | None = event
+
+    async def _list_topics(self, producer: Any) -> None:
+        await super()._list_topics(producer)
+        event, self._event = self._event, None
+        if event is not None:
+            await event()
+
+
+async def test_a_record_does_not_overtake_one_whose_slower_transaction_drew_a_smaller_number(
+    pool: asyncpg.Pool, kafka_bootstrap: str
+) -> None:
+    topic = f"slow-{uuid4().hex}"
+    await make_topics(kafka_bootstrap, topic, partitions=1)
+    async with pool.acquire() as slow:
+        transaction = slow.transaction()
+        await transaction.start()
+        now = await slow.fetchval("select now()")
+        await outbox.save(slow, [outbox.stamp(letter(topic, "a", "1"), actor="test", traceparent="", at=now)])
+        await put(pool, *(letter(topic, f"k{n}", "0") for n in range(BATCH + 100)))
+
+        async def committed() -> None:
+            await transaction.commit()
+            await put(pool, letter(topic, "a", "2"))
+
+        async with running(Meanwhile(pool, kafka_bootstrap, committed)):
+            await until(lambda: empty(pool))
     sent = [record.value for record in await everything(kafka_bootstrap, topic) if record.key == b"a"]
     assert sent == [b"1", b"2"]
 

@@ -165,7 +165,7 @@ def topics(found: Found, _: Ledger) -> Iterator[Finding]:
         known = first.setdefault(record.id, record)
         if known[3:] != record[3:] or known.topic != record.topic:
             yield Finding(TWICE, "copies are byte-identical", f"{record.id} in {record.topic}")
-    held = b"".join(row["headers"] for rows in found.plumbing.values() for row in rows["outbox"])
+    held = b"".join(row["headers"] for rows in found.plumbing.values() for row in rows["outbox"] if row["late"])
     missing = [e for e in found.journal if e.id not in first and e.type != "heli.agency.changed.v1" and e.id.encode() not in held]
     yield from (Finding(LOST, "every journal entry is published", f"{e.type} {e.id}") for e in missing)
     yield from (Finding(TWICE, "nothing unsaved is published", f"{i} in {r.topic}") for i, r in first.items() if i not in found.known)
@@ -190,7 +190,9 @@ def sent(found: Found, ledger: Ledger) -> Iterator[Finding]:
 def left(found: Found, _: Ledger) -> Iterator[Finding]:
     for service in SERVICES:
         rows = found.plumbing[service]
-        yield from (Finding(STUCK, "outboxes are empty", f"{service}: {row['seq']} for {row['topic']}") for row in rows["outbox"])
+        yield from (
+            Finding(STUCK, "outboxes are empty", f"{service}: {row['seq']} for {row['topic']}") for row in rows["outbox"] if row["late"]
+        )
         yield from (Finding(STUCK, "mailboxes are empty", f"{service}: {row['seq']}") for row in rows["mailbox"])
         for row in rows["parked"]:
             yield Finding(STUCK, "nothing is parked", f"{row['consumer']}: stream {row['stream']}: {row['reason']} {row['error']}")

@@ -30,7 +30,7 @@ TABLES = {
 }
 PLUMBING = {
     "journal": "select seq, id::text, type, subject, at, data from journal order by seq",
-    "outbox": "select seq, topic, headers from outbox",
+    "outbox": "select seq, topic, headers, at < clock_timestamp() - interval '5 seconds' as late from outbox",  # younger: on its way
     "mailbox": "select seq from mailbox",
     "parked": "select seq, consumer, stream, message, reason, error from parked",
     "deadlocks": "select deadlocks as count from pg_stat_database where datname = current_database()",

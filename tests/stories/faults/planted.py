@@ -23,7 +23,7 @@ BUGS = {
         (Fault(5.0, "replay", "heli.referral.v1"),), frozenset({"notice.delivered once per delivery", "feeds: one number per id"})
     ),
     "relay-without-lease": Planted(
-        (Fault(0.0, "copies", "every service"), Fault(0.5, "delay", "kafka", 6.0, 0.5)), frozenset({"one relay sends a shard"})
+        (Fault(0.0, "copies", "every service"), Fault(0.1, "delay", "kafka", 25.0, 0.5)), frozenset({"one relay sends a shard"})
     ),
     # batches of answers and of deliveries wait for referral, and then both are applied at once
     "unordered-locks": Planted(

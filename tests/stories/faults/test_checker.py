@@ -169,7 +169,7 @@ HARMS: list[tuple[str, Harm]] = [
     ("nothing unsaved is published", stranger),
     ("copies are byte-identical", altered),
     ("one relay sends a shard", all_sent_again),
-    ("outboxes are empty", plumbed("outbox", seq=1, topic="t", headers=b"")),
+    ("outboxes are empty", plumbed("outbox", seq=1, topic="t", headers=b"", late=True)),
     ("mailboxes are empty", plumbed("mailbox", seq=1)),
     ("nothing is parked", plumbed("parked", consumer="c", stream="s", reason="rule", error="e")),
     ("locks in one order", plumbed("deadlocks", count=3)),
