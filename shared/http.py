@@ -193,4 +193,5 @@ async def enter(door: Gather, message: Message, *, emergency: bool = False) -> R
 
 
 def reply(response: Response) -> HttpResponse:
-    return HttpResponse(response.body, response.status, media_type=response.content_type)
+    later = {"Retry-After": "2"} if response.status == 404 else None  # noqa: PLR2004 - as NotFound says: the right may be on its way
+    return HttpResponse(response.body, response.status, later, media_type=response.content_type)

@@ -13,7 +13,7 @@ from opentelemetry.trace import Span
 
 from shared import inbox, logs, outbox, parking, telemetry
 from shared.database import AGAIN, AWAY, LOCKED, REFUSED
-from shared.errors import Problem, RuleBroken, Unavailable
+from shared.errors import Problem, Unavailable
 from shared.messages import Decision, Message, Moment, Outgoing, Response
 from shared.parking import Parked
 from shared.reference import Reference
@@ -90,7 +90,7 @@ class _Work:
         moment = self.moment(aggregate, message.received, message.actor, span)
         try:
             decision = self.kind.decide(aggregate, message, moment)
-        except RuleBroken as refusal:
+        except Problem as refusal:  # also not-found: an answer for its own caller, who shares the transaction with others
             if message.released:  # it stays parked where it is, in its order
                 raise
             telemetry.fail(span, refusal.slug)

@@ -5,10 +5,11 @@ from typing import Any
 from uuid import uuid4
 
 import asyncpg
+import msgspec
 import pytest
 
 from shared import gather
-from shared.errors import Problem, Unavailable
+from shared.errors import NotFound, Problem, Unavailable
 from shared.gather import Gather
 from shared.messages import Response
 from shared.room import Room
@@ -84,3 +85,18 @@ async def test_when_the_database_is_away_every_caller_is_told(room: Room, monkey
     door = Gather(room)
     told = await asyncio.gather(*(door.enter(add(uuid4())) for _ in range(4)), return_exceptions=True)
     assert [type(t) for t in told] == [ConnectionRefusedError] * 4
+
+
+async def test_what_does_not_exist_for_one_caller_is_not_found_for_that_caller_alone(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    decide = room.kind.decide
+
+    def picky(counter: Any, message: Any, at: Any) -> Any:
+        if message.id == "3":
+            raise NotFound
+        return decide(counter, message, at)
+
+    kind = msgspec.structs.replace(room.kind, decide=picky)
+    monkeypatch.setattr(room, "kind", kind)
+    door = Gather(room)
+    told = await asyncio.gather(*(door.enter(add(uuid4(), id=str(n), digest=b"d")) for n in range(6)))
+    assert [response.status for response in told] == [404 if n == 3 else 200 for n in range(6)]
