@@ -86,6 +86,8 @@ async def _decode(message: Any, _original: Any) -> list[Read | Unreadable]:
 def read(record: Record) -> Read | Unreadable:
     try:
         return Read(record, envelope.read(envelope.text_headers(record.headers), record.value))
+    except RecursionError:
+        return Unreadable(record, "nested-too-deep")
     except ValueError as reason:
         return Unreadable(record, str(reason))
 
@@ -180,7 +182,7 @@ class Listener:
             for route in self.routes.get(item.incoming.type, ()):
                 try:
                     messages = self._messages(route, item)
-                except (msgspec.ValidationError, ValueError):
+                except (msgspec.ValidationError, ValueError, RecursionError):
                     await _hand_over(shares)  # what came before it must not wait behind it
                     await route.room.park([_contract(item)])
                 else:

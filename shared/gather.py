@@ -23,6 +23,7 @@ class Gather:
         self.room = room
         self._waiting: deque[tuple[Message, asyncio.Future[Response]]] = deque()
         self._workers: set[asyncio.Task[None]] = set()
+        self._working = 0
 
     async def enter(self, message: Message) -> Response:
         """Returns the response to this message. Raises what became of it, or what keeps the database away."""
@@ -30,7 +31,8 @@ class Gather:
             raise Unavailable("Too many requests wait. Send the same request again.")
         future: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
         self._waiting.append((message, future))
-        if len(self._workers) < WORKERS:
+        if self._working < WORKERS:
+            self._working += 1
             worker = asyncio.create_task(self._work())
             self._workers.add(worker)
             worker.add_done_callback(self._workers.discard)
@@ -47,6 +49,7 @@ class Gather:
                     future.set_exception(outcome)
                 else:
                     future.set_result(outcome)
+        self._working -= 1  # here, not in a callback one turn later: who enters in that turn would wait for nobody
 
     async def _outcomes(self, messages: Sequence[Message]) -> Sequence[Outcome]:
         try:

@@ -20,7 +20,7 @@ from shared.room import Clash, Settle
 
 Operator = Annotated[Caller, Depends(Allow("operator"))]
 JOURNAL = "select id, type, subject, actor, traceparent, at, data from journal where report = $1 order by seq limit 2000"
-RELEASED = "delete from parked where seq = any($1::bigint[])"
+RELEASED = "delete from parked where seq = $1 returning seq"
 
 router = APIRouter(tags=["operations"])
 
@@ -137,6 +137,7 @@ def _forget(seq: int, event: Event, caller: Caller, traceparent: str | None) -> 
 
 async def _gone(db: Any, seq: int, event: Event, caller: Caller, traceparent: str | None) -> None:
     """The message leaves the parking lot and the journal says who did it, in one transaction."""
-    await db.execute(RELEASED, [seq])
+    if await db.fetchval(RELEASED, seq) is None:  # somebody else was quicker: what this transaction did is undone
+        raise Problem(409, "gone-meanwhile", "Somebody else has just released or discarded it.")
     now = await db.fetchval("select heli_now()")
     await outbox.save(db, [outbox.stamp(event, actor=f"{caller.party}/{caller.role}", traceparent=traceparent or "", at=now)])

@@ -68,7 +68,7 @@ def redacted(record: Record) -> dict[str, Any]:
     shown = {name: (value or b"").decode("utf-8", "replace") for name, value in record.headers if name in SHOWN}
     try:
         body = msgspec.json.decode(record.value or b"")
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError):
         body = None
     fields = {name: type(value).__name__ for name, value in body.items()} if isinstance(body, dict) else {}
     size = len(record.value or b"")

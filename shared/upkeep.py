@@ -21,7 +21,7 @@ OLD = (
 )
 LINGERING = (
     "update parked set told = true where seq = any(array(select min(seq) from parked group by consumer, stream having not bool_or(told)"
-    " and min(at) < clock_timestamp() - make_interval(secs => $1))) returning stream, consumer, reason, at"
+    " and min(at) < clock_timestamp() - make_interval(secs => $1))) and not told returning stream, consumer, reason, at"
 )
 
 

@@ -63,9 +63,9 @@ def notice_delivered(event: notification.NoticeDelivered, _: Read) -> Sequence[M
     return [Message(body=NoteDelivery(event.leg, event.party), aggregate=case_of(event.leg))]
 
 
-def link_answered(event: notification.LinkAnswered, _: Read) -> Sequence[Message]:
+def link_answered(event: notification.LinkAnswered, item: Read) -> Sequence[Message]:
     answer = TakeAnswer(leg=event.leg, agency=event.agency, answer=event.answer, via="link", claimed_at=event.at)
-    return [Message(body=answer, aggregate=case_of(event.leg), actor=event.agency)]
+    return [Message(body=answer, aggregate=case_of(event.leg), actor=event.agency, received=item.record.timestamp)]
 
 
 class Reply(msgspec.Struct, frozen=True):
@@ -95,7 +95,7 @@ class Replies:
         for record in records:
             try:
                 answers.append(answer_of(record))
-            except (msgspec.MsgspecError, ValueError) as reason:
+            except (msgspec.MsgspecError, ValueError, RecursionError) as reason:
                 unreadable.append(refusal_of(record, "contract" if isinstance(reason, msgspec.ValidationError) else "malformed"))
         for room, messages in ((self.cases, answers), (self.agencies, unreadable)):
             if messages:

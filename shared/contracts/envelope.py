@@ -7,6 +7,9 @@ from uuid import UUID
 import msgspec
 
 JSON = b"application/json"
+IDENTIFYING = ("ce_id", "ce_type", "ce_source", "ce_subject")
+LONGEST = 200
+"""Characters of an identifying header: they become keys of tables."""
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,6 +77,8 @@ def read(headers: dict[str, str], value: bytes | None) -> Incoming:
     missing = [name for name in ("ce_specversion", "ce_id", "ce_type", "ce_source", "ce_time") if not headers.get(name)]
     if missing:
         raise ValueError(f"missing-{missing[0]}")
+    if wrong := [name for name in IDENTIFYING if "\0" in headers.get(name, "") or len(headers.get(name, "")) > LONGEST]:
+        raise ValueError(f"{wrong[0]}-malformed")
     if headers["ce_specversion"] != "1.0":
         raise ValueError("ce_specversion-unknown")
     try:
