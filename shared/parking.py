@@ -98,6 +98,12 @@ async def behind(db: Any, consumer: str, messages: Sequence[Message]) -> tuple[l
     return [m for m in messages if m not in waits], [Parked(m, "behind", "behind") for m in waits]
 
 
+def stuck(message: Message, parked: Sequence[Parked]) -> bool:
+    """Whether this very batch has parked a message of the same stream: what comes behind it waits too."""
+    own = message.record is not None and not message.released
+    return own and bool(parked) and stream_of(message) in {stream_of(p.message) for p in parked}
+
+
 async def park(db: Any, consumer: str, parked: Sequence[Parked]) -> None:
     """Raises TooMuchParked, and parks nothing, when that would be more streams than may lie there."""
     rows = [(p, p.message.record) for p in parked if p.message.record is not None]

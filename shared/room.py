@@ -102,14 +102,6 @@ class _Work:
         self.take(message.aggregate, decision, moment, span, message.body)
         self.answers.append((message, decision.response))
 
-    def apply_or_wait(self, message: Message) -> None:
-        """What comes behind a message that this very batch has parked waits behind it."""
-        stuck = {parking.stream_of(parked.message) for parked in self.parked}
-        if message.record is not None and not message.released and parking.stream_of(message) in stuck:
-            self.parked.append(Parked(message, "behind", "behind"))
-        else:
-            self.apply(message)
-
     def take(self, key: UUID, decision: Decision, moment: Moment, span: Span, body: Any = None) -> None:
         new = decision.aggregate
         if new is not None and new is not self.current.get(key):
@@ -199,7 +191,10 @@ class Room:
             loaded = await self.kind.load(db, sorted({m.aggregate for m in going})) if going else {}
             work = _Work(self.kind, loaded, *await self.reference.moment(db))
             for message in going:
-                work.apply_or_wait(message)
+                if parking.stuck(message, work.parked):
+                    work.parked.append(Parked(message, "behind", "behind"))
+                else:
+                    work.apply(message)
             await self._save(db, work)
             await inbox.answer(db, self.kind.name, work.answers)
             await parking.park(db, self.kind.name, [*work.parked, *waiting])
