@@ -1,7 +1,6 @@
 """How does a service hear from its own relay that the broker has acknowledged? From a table, in the room's own transaction."""
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 import msgspec
 
 from shared import logs
+from shared.bells import rung
 from shared.messages import Message, Record
 from shared.room import TRANSIENT, Room, Settle
 
@@ -33,8 +33,7 @@ class Mailbox:
                 taken = 0
                 await asyncio.sleep(0.5)
             if not taken:
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self.room.bells.mailbox.wait(), 0.2)
+                await rung(self.room.bells.mailbox, 0.2)
 
     async def take(self) -> int:
         rows = await self.room.pool.fetch(TAKE)

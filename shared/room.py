@@ -12,6 +12,7 @@ import msgspec
 from opentelemetry.trace import Span
 
 from shared import inbox, logs, outbox, parking, telemetry
+from shared.bells import Bells
 from shared.database import AGAIN, AWAY, LOCKED, REFUSED
 from shared.errors import Problem, Unavailable
 from shared.messages import Decision, Message, Moment, Outgoing, Response
@@ -35,14 +36,6 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     due: Callable[[Any, int], Awaitable[dict[UUID, Any]]]
     tick: Callable[[Any, Moment], Decision]
     labels: Callable[[Any], dict[str, str]] = lambda _: {}
-
-
-class Bells(msgspec.Struct, frozen=True):
-    """Rung after a commit, inside this process only; polling is the safety net."""
-
-    relay: asyncio.Event = msgspec.field(default_factory=asyncio.Event)
-    time: asyncio.Event = msgspec.field(default_factory=asyncio.Event)
-    mailbox: asyncio.Event = msgspec.field(default_factory=asyncio.Event)
 
 
 class Swept(msgspec.Struct, frozen=True):

@@ -19,10 +19,11 @@ from fastapi import FastAPI
 from faststream.kafka import KafkaBroker
 
 from shared import broker, database, logs, settings, telemetry
+from shared.bells import Bells, rung
 from shared.database import AWAY
 from shared.mailbox import Mailbox
 from shared.relay import Relay
-from shared.room import TRANSIENT, Bells, Room
+from shared.room import TRANSIENT, Room
 from shared.settings import Settings
 from shared.upkeep import Upkeep
 from shared.watchdog import Heartbeat, Progress
@@ -91,7 +92,7 @@ async def _live(chosen: Settings, build: Build, wanted: Sequence[str]) -> None:
         logs.get("runtime").error("door.ended", door=task.get_name(), error=type(task.exception()).__name__)
         code = 1
     sys.stdout.flush()
-    os._exit(code)  # all work is done and told; seen once in many stops: something in the interpreter's own end hung for half a minute
+    os._exit(code)  # all work is done and told: no thread or task of a library holds up the end
 
 
 async def _drain(service: Service, running: Sequence[asyncio.Task[None]]) -> None:
@@ -100,15 +101,28 @@ async def _drain(service: Service, running: Sequence[asyncio.Task[None]]) -> Non
     if http:
         await asyncio.wait(http, timeout=15)
     with contextlib.suppress(Exception):
-        await asyncio.wait_for(service.broker.stop(), 25)
+        async with asyncio.timeout(25):
+            await service.broker.stop()
     if service.drain is not None:
         with contextlib.suppress(Exception):
-            await asyncio.wait_for(service.drain(), 15)
-    for task in running:
-        task.cancel()
-    await asyncio.gather(*running, return_exceptions=True)
+            async with asyncio.timeout(15):
+                await service.drain()
+    await _end(running)
     with contextlib.suppress(Exception):
-        await asyncio.wait_for(service.pool.close(), 5)
+        async with asyncio.timeout(5):
+            await service.pool.close()
+
+
+async def _end(running: Sequence[asyncio.Task[None]]) -> None:
+    """Asks again while somebody goes on: a library may forget a cancellation, and the process would stay until it is killed."""
+    left = set(running)
+    for _ in range(10):
+        for task in left:
+            task.cancel()
+        if left:
+            _, left = await asyncio.wait(left, timeout=1)
+    if left:
+        logs.get("runtime").error("door.goes_on", doors=sorted(task.get_name() for task in left))
 
 
 def _doors(service: Service, parts: dict[str, str], wanted: Sequence[str], stop: asyncio.Event) -> Iterator[tuple[str, Any]]:
@@ -203,5 +217,4 @@ async def _time(room: Room, send: Callable[[Sequence[Any]], None] | None) -> Non
             logs.get("time").error("time.failed", kind=room.kind.name, error=type(reason).__name__)
             wait = 1.0
         if wait:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(room.bells.time.wait(), wait)
+            await rung(room.bells.time, wait)

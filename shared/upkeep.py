@@ -5,9 +5,9 @@ import asyncio
 import asyncpg
 
 from shared import logs, outbox
+from shared.bells import Bells
 from shared.contracts.operations import StreamParked
 from shared.database import AGAIN, AWAY, LOCKED
-from shared.room import Bells
 
 INBOX_DAYS = 30
 """Longer than the retention of any topic (14 days), or a replayed record would have its effect again."""

@@ -38,7 +38,9 @@ class Progress:
         while True:
             await asyncio.sleep(min(LOOK_SECONDS, self.seconds / 4))
             with contextlib.suppress(KafkaError, TimeoutError):
-                if stuck := await asyncio.wait_for(self.look(), 10):
+                async with asyncio.timeout(10):
+                    stuck = await self.look()
+                if stuck:
                     logs.get("watchdog").error("consumer.stuck", group=stuck)
                     return
 

@@ -5,9 +5,10 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from services.guardianship import api, consumer, handlers, store
 from services.guardianship.domain import Child
 from shared import broker, database, http, operator
+from shared.bells import Bells
 from shared.database import engine_url
 from shared.reference import Reference
-from shared.room import Bells, Kind, Room
+from shared.room import Kind, Room
 from shared.runtime import Service
 from shared.settings import Settings
 

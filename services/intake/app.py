@@ -6,10 +6,11 @@ from services.intake import api, consumer, handlers, pages, store
 from services.intake.domain import told
 from services.intake.domain.report import Report
 from shared import broker, database, http, operator
+from shared.bells import Bells
 from shared.database import engine_url
 from shared.gather import Gather
 from shared.reference import Reference
-from shared.room import Bells, Kind, Room
+from shared.room import Kind, Room
 from shared.runtime import Service
 from shared.settings import Settings
 

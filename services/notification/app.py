@@ -9,13 +9,14 @@ from services.notification import api, consumer, handlers, pages, store, sweep
 from services.notification.domain import Endpoint, Known, Links, Notice
 from services.notification.handlers import BrokerAcknowledged
 from shared import broker, database, http, mailbox, operator
+from shared.bells import Bells
 from shared.database import engine_url
 from shared.gather import Gather
 from shared.mailbox import Mailbox
 from shared.messages import Message
 from shared.reference import Reference
 from shared.regions import Regions
-from shared.room import Bells, Kind, Room
+from shared.room import Kind, Room
 from shared.runtime import Service
 from shared.settings import Settings
 

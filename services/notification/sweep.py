@@ -61,7 +61,8 @@ class Sender:
         """Lets what is under way end and brings it back; what takes too long is left to its lease."""
         self._open = False
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self.settled(), DRAIN_SECONDS)
+            async with asyncio.timeout(DRAIN_SECONDS):
+                await self.settled()
         for task in (*self._attempts, *([self._bringing] if self._bringing else [])):
             task.cancel()
         await self.channel.aclose()

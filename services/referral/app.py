@@ -7,10 +7,11 @@ import yaml
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from services.referral import api, consumer, handlers, store
-from services.referral.domain.agency import CODE, Agency, agency_id, gaps_in
+from services.referral.domain.agency import CODE, Agency, agency_id, gaps_in, superior_first
 from services.referral.domain.case import Case
 from services.referral.domain.rules import RuleSet, RuleSetError
 from shared import broker, calendar, database, http, operator
+from shared.bells import Bells
 from shared.calendar import Calendar
 from shared.contracts.directory import AgencyChanged
 from shared.database import engine_url
@@ -18,11 +19,14 @@ from shared.gather import Gather
 from shared.messages import Message
 from shared.reference import Reference
 from shared.regions import Regions
-from shared.room import Bells, Kind, Room
+from shared.room import Kind, Room
 from shared.runtime import Service
 from shared.settings import Settings
 
 RULES = Path(__file__).parent / "rules"
+CHUNK = 500
+"""Entries of the directory file in one transaction."""
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the one in Python takes seconds for a province
 
 
 def case_labels(case: Case) -> dict[str, str]:
@@ -90,7 +94,7 @@ async def prepare(settings: Settings, agencies: Room) -> None:
             f"services.referral: the rules in {path} cannot be used: {reason}. `heli rules check FILE` names every row."
         ) from reason
     await store.remember(agencies.pool, "rules", ruleset.hash, path.read_bytes())
-    data = calendar.NATIONAL.read_bytes()
+    data = calendar.shipped()
     await store.remember(agencies.pool, "calendar", Calendar.parse(data).hash, data)
     entries = read_directory(settings.directory) if settings.directory else []
     async with agencies.pool.acquire() as db:
@@ -100,16 +104,24 @@ async def prepare(settings: Settings, agencies: Room) -> None:
     whole = known | {e.agency: msgspec.structs.replace(e, region=region.key) for e, region in keyed if region is not None}
     if gaps := gaps_in(whole, regions):
         raise SystemExit("services.referral: the directory is refused: " + "; ".join(gaps[:20]))
-    for entry in entries:  # in the order of the file: a superior stands before those it watches
-        response = (await agencies.handle([Message(body=handlers.PutAgency(entry), aggregate=agency_id(entry.agency), actor="file")]))[0]
-        if response.status >= 400:  # noqa: PLR2004 - refused
-            raise SystemExit(f"services.referral: agency {entry.agency} in the directory file is refused: {response.body.decode()}")
+    await enter_directory(superior_first(entries, whole), agencies)
+
+
+async def enter_directory(entries: list[AgencyChanged], agencies: Room) -> None:
+    """Superiors first, many in one transaction: a province has thousands, and most starts find nothing new."""
+    beside = {entry.agency: entry for entry in entries}
+    for start in range(0, len(entries), CHUNK):
+        part = entries[start : start + CHUNK]
+        messages = [Message(body=handlers.PutAgency(e, beside=beside), aggregate=agency_id(e.agency), actor="file") for e in part]
+        for entry, response in zip(part, await agencies.handle(messages), strict=True):
+            if response.status >= 400:  # noqa: PLR2004 - refused
+                raise SystemExit(f"services.referral: agency {entry.agency} in the directory file is refused: {response.body.decode()}")
 
 
 def read_directory(path: Path) -> list[AgencyChanged]:
     """Reads a directory file: `agencies`, a list of entries with the fields of `PUT /referral/agencies/{code}` and their code."""
     try:
-        rows = yaml.safe_load(path.read_bytes())["agencies"]
+        rows = yaml.load(path.read_bytes(), _LOADER)["agencies"]  # noqa: S506 - a safe loader
         filled = [{"superior": None, "phone": "", "active": True, "version": 0} | row | {"agency": str(row["code"])} for row in rows]
         if wrong := [str(row["code"]) for row in filled if not CODE.fullmatch(row["agency"])]:
             raise SystemExit(

@@ -9,12 +9,13 @@ import msgspec
 from sqlalchemy import CheckConstraint, Column, DateTime, MetaData
 from sqlmodel import Field, SQLModel
 
+from shared.bells import Bells
 from shared.contracts.envelope import Event
 from shared.database import Upsert, columns_of
 from shared.errors import RuleBroken
 from shared.messages import Decision, Message, Moment, Response
 from shared.reference import Reference
-from shared.room import Bells, Kind, Room
+from shared.room import Kind, Room
 
 
 class Added(Event, frozen=True, kw_only=True):

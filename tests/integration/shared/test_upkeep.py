@@ -7,9 +7,10 @@ import msgspec
 import pytest
 
 from shared import parking, upkeep
+from shared.bells import Bells
 from shared.messages import Record
 from shared.parking import TooMuchParked
-from shared.room import Bells, Room
+from shared.room import Room
 from shared.upkeep import Upkeep
 from tests.integration.shared.test_room import add, count, record
 
