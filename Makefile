@@ -43,8 +43,8 @@ check: $(VENV)/.stamp-dev ## style and types
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-bench: $(VENV)/.stamp-dev ## ratios against a raw floor
-	@$(BIN)/python -m tests.bench
+bench: $(VENV)/.stamp-dev ## every figure next to a raw floor, in a quarter of an hour (JSON=FILE writes it, ONLY=NAME,... chooses, QUICK=1)
+	@$(BIN)/python -m tests.bench $(if $(JSON),--json $(JSON)) $(if $(ONLY),--only $(ONLY)) $(if $(QUICK),--quick)
 
 faults: $(VENV)/.stamp-dev ## break things on purpose, prove that nothing is lost or twice (ROUNDS=n SEED=n; PLANTED=1: catch planted bugs)
 	@$(BIN)/python -m tests.stories.faults $(if $(PLANTED),--planted $(if $(filter 1,$(PLANTED)),all,$(PLANTED)),--rounds $(or $(ROUNDS),3)$(if $(SEED), --seed $(SEED)))

@@ -67,9 +67,12 @@ def record_of(raw: ConsumerRecord[Any, Any]) -> Record:
 
 
 async def _parse(batch: tuple[ConsumerRecord[Any, Any], ...], original: Callable[[Any], Awaitable[Any]]) -> Any:
-    """FastStream's parser gives up on one null or non-UTF-8 header, skips the whole batch and commits past it: it sees none."""
-    bare = tuple(ConsumerRecord(**{**_fields(raw), "headers": (), "value": b""}) for raw in batch)
-    message = await original(bare)
+    """FastStream's parser gives up on one null or non-UTF-8 header, skips the whole batch and commits past it: it sees none.
+
+    It is shown the place of the first record alone, because copying each would cost as much as reading it.
+    """
+    bare = ConsumerRecord(**{**_fields(batch[0]), "headers": (), "value": b""})
+    message = await original((bare,))
     message.raw_message = batch
     return message
 
@@ -232,8 +235,29 @@ class Listener:
 
 async def _hand_over(shares: dict[int, tuple[Room, list[Message]]]) -> None:
     for room, messages in shares.values():
-        await room.handle(messages)
+        await hand(room, messages)
     shares.clear()
+
+
+FULL = 200
+"""So many messages make a batch that is worth two transactions."""
+
+
+async def hand(room: Room, messages: Sequence[Message]) -> None:
+    """Applies a batch. A big one goes in two lanes: while one waits for the database the other is decided.
+
+    An aggregate's messages stay in one lane, in their order. Whatever becomes of one lane, the other is finished; what is
+    tried again finds in the inbox what it has done.
+    """
+    if len(messages) < FULL:
+        await room.handle(messages)
+        return
+    names = list(dict.fromkeys(m.aggregate for m in messages))
+    first = set(names[: len(names) // 2])
+    lanes = [[m for m in messages if (m.aggregate in first) is lane] for lane in (True, False)]
+    for done in await asyncio.gather(*(room.handle(lane) for lane in lanes if lane), return_exceptions=True):
+        if isinstance(done, BaseException):
+            raise done
 
 
 def _contract(item: Read) -> Parked:

@@ -53,6 +53,10 @@ AWAY = (
 CLOCK = "create or replace function heli_now() returns timestamptz language sql volatile parallel safe as 'select clock_timestamp()'"
 
 
+async def _leave(_: Any) -> None:
+    """What asyncpg would undo when a connection goes back to its pool we never do; an open transaction it ends all the same."""
+
+
 async def connect(url: str, size: int, name: str) -> asyncpg.Pool:
     """A pool that connects lazily: a service starts, and says that it is not ready, while PostgreSQL is away."""
     return await asyncpg.create_pool(
@@ -61,6 +65,7 @@ async def connect(url: str, size: int, name: str) -> asyncpg.Pool:
         max_size=size,
         command_timeout=60,
         timeout=5,
+        reset=_leave,
         server_settings={
             "application_name": name,
             "timezone": "UTC",
@@ -69,6 +74,10 @@ async def connect(url: str, size: int, name: str) -> asyncpg.Pool:
             "idle_in_transaction_session_timeout": "30000",
         },
     )
+
+
+MANY = 32
+"""From so many rows on, a column that is the same in all of them is sent once: an array costs per element, here and in the server."""
 
 
 class Upsert:
@@ -81,25 +90,44 @@ class Upsert:
     def __init__(self, model: type[SQLModel], *, fenced: bool = False) -> None:
         table, dialect = model.__table__, postgresql.dialect()  # type: ignore[attr-defined,no-untyped-call]
         keys = [column.name for column in table.primary_key]
-        names = [column.name for column in table.columns if column.identity is None]
-        arrays = ", ".join(f"${i}::{table.c[n].type.compile(dialect)}[]" for i, n in enumerate(names, 1))
-        picked = ", ".join("version + 1" if fenced and n == "version" else n for n in names)
+        self.types = {column.name: column.type.compile(dialect) for column in table.columns if column.identity is None}
+        names, keyed = list(self.types), set(keys) <= set(self.types)
         self.row: Callable[[Any], tuple[Any, ...]] = attrgetter(*names)
-        keyed = set(keys) <= set(names)
         self.order: Callable[[Sequence[Any]], Sequence[Any]] = (lambda rows: sorted(rows, key=attrgetter(*keys))) if keyed else list
-        self.sql = f"insert into {table.name} as old ({', '.join(names)}) select {picked} from unnest({arrays}) new({', '.join(names)})"
+        self.fenced, self.target, self.tail = fenced, f"{table.name} as old ({', '.join(names)})", ""
         if keyed:
             changed = ", ".join(f"{n} = excluded.{n}" for n in names if n not in keys)
-            self.sql += f" on conflict ({', '.join(keys)}) do update set {changed}"
+            self.tail += f" on conflict ({', '.join(keys)}) do update set {changed}"
         if fenced:
-            self.sql += " where old.version = excluded.version - 1"
+            self.tail += " where old.version = excluded.version - 1"
+        self.sql = self._text([True] * len(names))
+
+    def _text(self, spread: Sequence[bool]) -> str:
+        """The statement for columns that come as arrays (`spread`), the others as one value for all rows."""
+        places = list(zip(self.types.items(), spread, range(1, len(spread) + 1), strict=True))
+        arrays = ", ".join(f"${place}::{kind}[]" for (_, kind), several, place in places if several)
+        named = ", ".join(name for (name, _), several, _ in places if several)
+        picked = [name if several else f"${place}::{kind}" for (name, kind), several, place in places]
+        if self.fenced:
+            picked = [f"{value} + 1" if name == "version" else value for name, value in zip(self.types, picked, strict=True)]
+        return f"insert into {self.target} select {', '.join(picked)} from unnest({arrays}) new({named}){self.tail}"
 
     async def __call__(self, db: Any, items: Sequence[Any]) -> None:
         if items:  # sorted: everybody takes row locks in one order
-            columns = zip(*map(self.row, self.order(items)), strict=True)
-            status = await db.execute(self.sql, *columns)
+            sql, columns = self.sql, list(zip(*map(self.row, self.order(items)), strict=True))
+            if len(items) >= MANY:
+                spread = [place == 0 or not _alike(column) for place, column in enumerate(columns)]
+                sql = self._text(spread)
+                columns = [column if several else column[0] for column, several in zip(columns, spread, strict=True)]
+            status = await db.execute(sql, *columns)
             if int(status.rsplit(" ", 1)[1]) != len(items):
                 raise Conflict
+
+
+def _alike(column: tuple[Any, ...]) -> bool:
+    """The first looks spare comparing a whole column of ids, whose `==` is slow."""
+    first = column[0]
+    return bool(first == column[1] == column[-1]) and column.count(first) == len(column)
 
 
 def columns_of(model: type[SQLModel]) -> str:

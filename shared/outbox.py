@@ -131,9 +131,11 @@ def stamp(event: Event | Outgoing, *, actor: str, traceparent: str, at: datetime
 
 async def save(db: Any, events: Sequence[Stamped]) -> None:
     """Saving is publishing. Feed numbers are drawn last, in sorted order: that row is the one everybody wants."""
+    values = [envelope.encode(s.event) if isinstance(s.event, Event) else b"" for s in events]
+    entries = [_entry(s, s.event, value) for s, value in zip(events, values, strict=True) if isinstance(s.event, Event)]
     numbers = await _draw(db, events)
-    await _write_outbox(db, [_row(stamped, numbers) for stamped in events])
-    await _write_journal(db, [_entry(stamped, stamped.event) for stamped in events if isinstance(stamped.event, Event)])
+    await _write_outbox(db, [_row(stamped, numbers, value) for stamped, value in zip(events, values, strict=True)])
+    await _write_journal(db, entries)
 
 
 async def _draw(db: Any, events: Sequence[Stamped]) -> dict[str, int]:
@@ -145,14 +147,14 @@ async def _draw(db: Any, events: Sequence[Stamped]) -> dict[str, int]:
     return {row["code"]: row["last"] - wanted[row["code"]] for row in rows}
 
 
-def _row(stamped: Stamped, numbers: dict[str, int]) -> _Out:
+def _row(stamped: Stamped, numbers: dict[str, int], value: bytes) -> _Out:
     event = stamped.event
     if isinstance(event, Event):
         key: bytes | None = event.key.encode()
         headers: Sequence[tuple[str, bytes | None]] = envelope.headers_of(
             event, id=stamped.id, at=stamped.at, traceparent=stamped.traceparent
         )
-        return _Out(shard_of(key), event.topic, key, envelope.encode(event), msgspec.msgpack.encode(headers), None, stamped.at)
+        return _Out(shard_of(key), event.topic, key, value, msgspec.msgpack.encode(headers), None, stamped.at)
     headers = event.headers
     if event.feed:
         numbers[event.feed] += 1
@@ -160,6 +162,6 @@ def _row(stamped: Stamped, numbers: dict[str, int]) -> _Out:
     return _Out(shard_of(event.key), event.topic, event.key, event.value, msgspec.msgpack.encode(headers), event.on_ack, stamped.at)
 
 
-def _entry(stamped: Stamped, event: Event) -> _Journal:
+def _entry(stamped: Stamped, event: Event, value: bytes) -> _Journal:
     report = getattr(event, "report", None)
-    return _Journal(stamped.id, event.type_, event.subject, report, stamped.actor, stamped.traceparent, stamped.at, envelope.encode(event))
+    return _Journal(stamped.id, event.type_, event.subject, report, stamped.actor, stamped.traceparent, stamped.at, value)

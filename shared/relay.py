@@ -2,8 +2,10 @@
 
 import asyncio
 import contextlib
+import random
 import time
 from collections import deque
+from functools import lru_cache
 from typing import Any
 from uuid import uuid4
 
@@ -11,12 +13,16 @@ import asyncpg
 import msgspec
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
+from aiokafka.partitioner import murmur2
 
 from shared import logs, telemetry
+from shared.bells import rung
 from shared.database import AGAIN, AWAY, LOCKED
 
 LEASE_SECONDS = 5.0
 BATCH = 500
+HAND_OVER_SECONDS = 20.0
+"""For all records of a batch: a timer for each would cost as much as sending it."""
 DEPTH = 3
 """Batches under way at a time."""
 STRETCH_SECONDS = 0.5
@@ -35,6 +41,16 @@ GONE = (
     " select on_ack from gone where on_ack is not null order by seq returning 1) select (select count(*) from gone), (select count(*) from boxed)"
 )
 _headers = msgspec.msgpack.Decoder(list[tuple[str, bytes | None]])
+_hash = lru_cache(maxsize=8192)(murmur2)
+"""Of a key: in plain Python, so a third of what sending costs; and one case has many events."""
+
+
+def _partition(key: bytes | None, everywhere: list[int], available: list[int]) -> int:
+    """As every Kafka client does it: by key, else anywhere."""
+    if key is None:
+        return random.choice(available or everywhere)  # noqa: S311 - which partition is no secret
+    place: int = (_hash(key) & 0x7FFFFFFF) % len(everywhere)
+    return everywhere[place]
 
 
 class Relay:
@@ -70,8 +86,7 @@ class Relay:
                     await asyncio.sleep(0.5)
                     continue
                 if not more:
-                    with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(self.bell.wait(), 0.1)
+                    await rung(self.bell, 0.1)
         finally:
             await self._drop_producer()
             with contextlib.suppress(Exception):
@@ -119,22 +134,22 @@ class Relay:
         """One coroutine hands over in order: several would race when the producer's buffer is full."""
         pending: list[tuple[Any, asyncio.Future[Any]]] = []
         with telemetry.relayed(rows, _headers):
-            for row in rows:
-                place = (row["topic"], row["key"])
-                if place in held or time.monotonic() - self._claimed > LEASE_SECONDS - 1:
-                    held.add(place)
-                    continue
-                if row["topic"] not in self._topics:
-                    self._absent.add(row["topic"])
-                    held.add(place)
-                    logs.get("relay").error("relay.topic_absent", topic=row["topic"])
-                    continue
-                try:
-                    send = producer.send(row["topic"], row["value"], key=row["key"], headers=_headers.decode(row["headers"]))
-                    pending.append((row, await asyncio.wait_for(send, 10)))
-                except KafkaError as reason:
-                    held.add(place)
-                    logs.get("relay").error("relay.refused", topic=row["topic"], error=type(reason).__name__)
+            async with asyncio.timeout(HAND_OVER_SECONDS):
+                for row in rows:
+                    topic, key = place = (row["topic"], row["key"])
+                    if place in held or time.monotonic() - self._claimed > LEASE_SECONDS - 1:
+                        held.add(place)
+                        continue
+                    if topic not in self._topics:
+                        self._absent.add(topic)
+                        held.add(place)
+                        logs.get("relay").error("relay.topic_absent", topic=topic)
+                        continue
+                    try:
+                        pending.append((row, await producer.send(topic, row["value"], key=key, headers=_headers.decode(row["headers"]))))
+                    except KafkaError as reason:
+                        held.add(place)
+                        logs.get("relay").error("relay.refused", topic=topic, error=type(reason).__name__)
         return pending
 
     async def _settle(self, pending: list[tuple[Any, asyncio.Future[Any]]], held: set[tuple[str, bytes | None]], busy: set[int]) -> bool:
@@ -180,12 +195,15 @@ class Relay:
                 max_batch_size=262144,
                 request_timeout_ms=10000,
                 metadata_max_age_ms=10000,
+                partitioner=_partition,
             )
             try:
-                await asyncio.wait_for(producer.start(), 15)
+                async with asyncio.timeout(15):
+                    await producer.start()
             except BaseException:
                 with contextlib.suppress(Exception):
-                    await asyncio.wait_for(producer.stop(), 2)
+                    async with asyncio.timeout(2):
+                        await producer.stop()
                 raise
             self._producer, self._listed = producer, float("-inf")
         return self._producer
@@ -195,4 +213,5 @@ class Relay:
         producer, self._producer = self._producer, None
         if producer is not None:
             with contextlib.suppress(Exception):
-                await asyncio.wait_for(producer.stop(), 3)
+                async with asyncio.timeout(3):
+                    await producer.stop()

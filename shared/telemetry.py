@@ -1,20 +1,33 @@
 """How is one act followed through HTTP, outbox, Kafka, batch and webhook? W3C trace context, OpenTelemetry's own SDK, our own spans."""
 
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any
 from weakref import WeakValueDictionary
 
 from opentelemetry import trace
+from opentelemetry.context import Context
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
-from opentelemetry.trace import Link, Span, SpanContext, SpanKind, Status, StatusCode
-from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from opentelemetry.trace import (
+    INVALID_SPAN_CONTEXT,
+    Link,
+    NonRecordingSpan,
+    Span,
+    SpanContext,
+    SpanKind,
+    Status,
+    StatusCode,
+    TraceFlags,
+    Tracer,
+)
 
-_propagator = TraceContextTextMapPropagator()
+_FORM = re.compile(r"(?!ff)[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
 _LINKS = 128
 KIND = {"server": SpanKind.SERVER, "consumer": SpanKind.CONSUMER, "client": SpanKind.CLIENT, "internal": SpanKind.INTERNAL}
 _requests: WeakValueDictionary[int, Span] = WeakValueDictionary()
@@ -39,15 +52,9 @@ def shutdown() -> None:
         provider.shutdown()
 
 
-def context_of(traceparent: str | None) -> Any:
-    """The context that a traceparent names; an empty or malformed one is no context."""
-    return _propagator.extract({"traceparent": traceparent} if traceparent else {})
-
-
 def traceparent_of(span: Span) -> str:
-    carrier: dict[str, str] = {}
-    _propagator.inject(carrier, context=trace.set_span_in_context(span))
-    return carrier.get("traceparent", "")
+    own = span.get_span_context()
+    return f"00-{own.trace_id:032x}-{own.span_id:016x}-{own.trace_flags:02x}" if own.is_valid else ""
 
 
 def sampled(traceparent: str | None) -> bool:
@@ -56,7 +63,18 @@ def sampled(traceparent: str | None) -> bool:
 
 
 def _named(traceparent: str | None) -> SpanContext:
-    return trace.get_current_span(context_of(traceparent)).get_span_context()
+    """Read here and not by OpenTelemetry's propagator, which takes three times as long, once per message."""
+    found = _FORM.fullmatch(traceparent or "")
+    if found is None:
+        return INVALID_SPAN_CONTEXT
+    named = SpanContext(int(found[1], 16), int(found[2], 16), is_remote=True, trace_flags=TraceFlags(int(found[3], 16)))
+    return named if named.is_valid else INVALID_SPAN_CONTEXT
+
+
+@lru_cache(maxsize=2)
+def _tracer(provider: trace.TracerProvider) -> Tracer:
+    """Kept: asking a provider for a tracer costs as much as deciding a message."""
+    return provider.get_tracer("heli")
 
 
 def trace_id(traceparent: str | None) -> str | None:
@@ -69,14 +87,13 @@ def begin(
 ) -> Span:
     """Starts a span. Without a parent it is a new act: it starts its own trace. It links to what it goes back to in other traces."""
     found = [_named(link) for link in links if link]
-    context = context_of(parent)
-    own = trace.get_current_span(context).get_span_context().trace_id
-    span = trace.get_tracer("heli").start_span(
+    origin = _named(parent)
+    span = _tracer(trace.get_tracer_provider()).start_span(
         name,
-        context=context,
+        context=trace.set_span_in_context(NonRecordingSpan(origin), Context()) if origin.is_valid else Context(),
         kind=KIND[kind],
-        links=[Link(other) for other in found if other.is_valid and other.trace_id != own],
-        attributes={key: value for key, value in (attributes or {}).items() if value is not None},
+        links=[Link(other) for other in found if other.is_valid and other.trace_id != origin.trace_id],
+        attributes={key: value for key, value in attributes.items() if value is not None} if attributes else None,
     )
     if kind == "server":
         _requests[span.get_span_context().span_id] = span

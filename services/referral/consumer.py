@@ -13,7 +13,7 @@ from faststream.kafka.annotations import KafkaMessage
 from services.referral.domain.agency import agency_id
 from services.referral.domain.leg import Answer, DeclineReason, Outcome
 from services.referral.handlers import NoteDelivery, OpenCase, RefuseUnreadable, TakeAnswer
-from shared.broker import Listener, Read, Route, Unreadable, patiently, subscriber
+from shared.broker import Listener, Read, Route, Unreadable, hand, patiently, subscriber
 from shared.contracts import intake, notification
 from shared.identifiers import case_id, case_of
 from shared.messages import Message, Record
@@ -99,7 +99,7 @@ class Replies:
                 unreadable.append(refusal_of(record, "contract" if isinstance(reason, msgspec.ValidationError) else "malformed"))
         for room, messages in ((self.cases, answers), (self.agencies, unreadable)):
             if messages:
-                await room.handle(messages)
+                await hand(room, messages)
 
 
 def speaker(record: Record) -> str:

@@ -35,8 +35,8 @@ class Sizes(msgspec.Struct, frozen=True, kw_only=True):
     answered: int = 12_000
     filing_seconds: float = 6.0
     alone: int = 400
-    travelling: int = 1_500
-    mixed: int = 1_000
+    travelling: int = 1_200
+    mixed: int = 600
     idle: int = 80
     many: int = 4_000
     storm: int = 100_000

@@ -26,7 +26,7 @@ LEFT = "select count(*) from outbox"
 
 async def relay(ground: Ground, _: frozenset[str]) -> list[Figure]:
     await make_topics(ground.bootstrap, TOPIC, partitions=PARTITIONS)
-    wires = wire.reports(ground.sizes.relayed)
+    wires = _of_cases(ground.sizes.relayed)
 
     async def floor(_: int) -> Sample:
         async with wire.producing(ground.bootstrap) as producer:
@@ -47,6 +47,12 @@ async def relay(ground: Ground, _: frozenset[str]) -> list[Figure]:
                 return Sample(len(wires), *meter.stop())
 
         return [await compare("relay", ours, floor, unit="records/s", aim=">= 0.6")]
+
+
+def _of_cases(count: int) -> list[wire.Wire]:
+    """As referral's outbox holds them: a case and its three legs are four records of one key."""
+    several = wire.reports(count)
+    return [(several[place - place % 4][0], value, headers) for place, (_, value, headers) in enumerate(several)]
 
 
 @asynccontextmanager

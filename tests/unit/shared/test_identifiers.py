@@ -25,7 +25,7 @@ def is_code(text: str) -> bool:
 
 def test_uuid7_is_a_real_uuid_in_order_of_time() -> None:
     made = [ids.uuid7() for _ in range(100)]
-    assert all(type(one) is UUID and one.version == 7 for one in made)
+    assert all(isinstance(one, UUID) and one.version == 7 for one in made)
     assert made == sorted(made)
 
 
