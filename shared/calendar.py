@@ -3,11 +3,14 @@
 Counting follows 民法典 art. 200-204 (`domain.md` a9). Seconds, minutes and hours run from the moment set, through nights and
 holidays. Days and longer are counted in Asia/Shanghai: the day of the event is not counted, the period ends at 24:00 of its
 last day, written as 00:00 of the next, and a last day off moves to the first working day after it.
+
+A calendar is a stream of YAML documents: first the country, then one document for each area that differs (national days of
+minority areas, 全国年节及纪念日放假办法 art. 4). One stream has one hash, so a case that pins it pins the days of its area too.
 """
 
 import hashlib
 from calendar import monthrange
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -21,7 +24,9 @@ Unit = Literal["seconds", "minutes", "hours", "days", "working_days", "months"]
 SHANGHAI = timezone(timedelta(hours=8), "Asia/Shanghai")
 _SATURDAY = 5
 _DAY = timedelta(days=1)
-NATIONAL = Path(__file__).parent / "calendars" / "cn.yaml"
+_FOLDER = Path(__file__).parent / "calendars"
+NATIONAL = _FOLDER / "cn.yaml"
+_BETWEEN = b"\n---\n"
 
 
 class Period(msgspec.Struct, frozen=True):
@@ -51,33 +56,61 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     years: dict[int, _Year]
 
 
+class _Local(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    region: Annotated[str, msgspec.Meta(pattern=r"^(nbs:)?\d{12}$")]
+    title: str
+    years: dict[int, _Year]
+
+
+class Area(msgspec.Struct, frozen=True):
+    """The days on which an area differs from the country: it decides about them, whatever the country says."""
+
+    off: frozenset[date]
+    working: frozenset[date]
+
+
 class Calendar(msgspec.Struct, frozen=True):
-    """Published years, their days off and their made-up working weekend days. `hash` is the SHA-256 (hex) of its source."""
+    """Published years, their days off and their made-up working weekend days. `hash` is the SHA-256 (hex) of its source.
+
+    `areas`, by key of the region: the days on which offices there do otherwise. See `local`.
+    """
 
     hash: str
     years: frozenset[int]
     off: frozenset[date]
     working: frozenset[date]
+    areas: Mapping[str, Area] = {}
 
     @classmethod
     def parse(cls, data: bytes) -> Self:
-        """Read a calendar file (YAML as `calendars/cn.yaml`).
+        """Read a calendar (YAML as `calendars/cn.yaml`, areas in documents of their own behind it).
 
-        Raises ValueError when it is not such a file, or a day stands under another year, or is both off and working.
+        Raises ValueError when it is not such a file, or a day stands under another year, or is both off and working, or an
+        area stands twice.
         """
         try:
-            years = msgspec.convert(yaml.safe_load(data), _File, strict=False).years
-        except yaml.YAMLError as error:
+            first, *others = yaml.safe_load_all(data)
+        except (yaml.YAMLError, ValueError) as error:  # ValueError: no document, or a date that does not exist
             raise ValueError("calendar-unreadable") from error
-        found = cls(hashlib.sha256(data).hexdigest(), frozenset(years), *_days(years))
-        if found.off & found.working:
-            raise ValueError("calendar-day-off-and-working")
-        return found
+        years = msgspec.convert(first, _File, strict=False).years
+        found = [msgspec.convert(other, _Local, strict=False) for other in others]
+        areas = {local.region: Area(*_days(local.years)) for local in found}
+        if len(areas) < len(found):
+            raise ValueError("calendar-area-twice")
+        return cls(hashlib.sha256(data).hexdigest(), frozenset(years), *_days(years), areas)
 
     @classmethod
     def national(cls) -> Self:
-        """Read the calendar shipped with the package."""
+        """Read the country's calendar shipped with the package."""
         return cls.parse(NATIONAL.read_bytes())
+
+    def local(self, regions: Iterable[str]) -> Self:
+        """Return the calendar of a place: `regions` are its key and those above it; the nearest area decides about its days."""
+        found = self
+        for area in [self.areas[key] for key in regions if key in self.areas][::-1]:
+            off, working = (found.off - area.working) | area.off, (found.working - area.off) | area.working
+            found = msgspec.structs.replace(found, off=off, working=working)
+        return found
 
     def is_working_day(self, day: date) -> bool:
         """Say whether offices work; plain Monday to Friday in a year that is not published."""
@@ -104,6 +137,12 @@ class Calendar(msgspec.Struct, frozen=True):
         return Due(at, tuple(f"calendar-year-unpublished:{year}" for year in sorted(judged - self.years)))
 
 
+def shipped() -> bytes:
+    """Return the calendar shipped with the package: the country, and every area that has a file of its own beside it."""
+    areas = sorted(file for file in _FOLDER.glob("*.yaml") if file != NATIONAL)
+    return _BETWEEN.join(file.read_bytes() for file in (NATIONAL, *areas))
+
+
 def _months_later(day: date, months: int) -> date:
     """Return the same day of the month, or that month's last day where it is shorter (art. 202)."""
     years, month = divmod(day.month - 1 + months, 12)
@@ -120,4 +159,6 @@ def _days(years: Mapping[int, _Year]) -> tuple[frozenset[date], frozenset[date]]
             raise ValueError(f"calendar-day-outside-year:{number}")
         off.update(first + place * _DAY for first, last in year.holidays for place in range((last - first).days + 1))
         working.update(year.working)
+    if off & working:
+        raise ValueError("calendar-day-off-and-working")
     return frozenset(off), frozenset(working)

@@ -94,7 +94,8 @@ def _legs(report: Row, number: int, child: Row, table: Row, agencies: dict[str, 
     }
     departments = {kind["duty"]: kind["department"] for kind in table["duties"]}
     grade = min((row["grade"] for row in table["grades"] if _meets(row, facts)), key=GRADES.index, default="green")
-    matching = [row for row in table["rows"] if _meets(row, facts)]
+    issued = {kind["duty"] for kind in table["duties"] if kind.get("issue", True)}
+    matching = [row for row in table["rows"] if row["duty"] in issued and _meets(row, facts)]
     for duty in dict.fromkeys(row["duty"] for row in matching):
         agency = _responsible(agencies, departments[duty], places)
         office = _responsible(agencies, JOINT_CONFERENCE, places) or ""

@@ -9,8 +9,8 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 import msgspec
 
 from services.referral.domain.rule_rows import Department
-from shared.contracts.directory import JOINT_CONFERENCE, OPERATIONS, AgencyChanged, responsible
-from shared.regions import Regions
+from shared.contracts.directory import JOINT_CONFERENCE, OPERATIONS, AgencyChanged
+from shared.regions import Region, Regions
 
 CODE = re.compile(r"[a-z0-9][a-z0-9-]{1,39}")
 """An agency's code: it becomes part of topic names and of space-separated lists."""
@@ -73,23 +73,42 @@ def faults_of(entry: AgencyChanged, others: Mapping[str, AgencyChanged], regions
     return tuple(found)
 
 
+def is_root(entry: AgencyChanged) -> bool:
+    """A joint-conference office above which nobody stands: the last resort of every leg."""
+    return entry.department == JOINT_CONFERENCE and entry.superior is None and entry.active
+
+
+NO_ROOT = "no joint-conference office (department joint_conference, without superior, active) at the root"
+
+
 def gaps_in(entries: Mapping[str, AgencyChanged], regions: Regions) -> tuple[str, ...]:
     """Why a directory must be refused: no joint-conference office at its root, or an agency that none stands above."""
-    roots = [e for e in entries.values() if e.department == JOINT_CONFERENCE and e.superior is None and e.active]
-    if not roots:
-        return ("no joint-conference office (department joint_conference, without superior, active) at the root",)
+    if not any(is_root(entry) for entry in entries.values()):
+        return (NO_ROOT,)
+    offices = {entry.region for entry in entries.values() if entry.department == JOINT_CONFERENCE and entry.active}
     placed = ((code, regions.find(entry.region)) for code, entry in entries.items())
     return tuple(
         f"agency {code}: no joint-conference office above its region"
         for code, region in placed
-        if region is not None and responsible(entries, JOINT_CONFERENCE, keys_up(regions, region.code)) is None
+        if region is not None and offices.isdisjoint(unit.key for unit in regions.climb(region))
     )
+
+
+def superior_first(wanted: Iterable[AgencyChanged], whole: Mapping[str, AgencyChanged]) -> list[AgencyChanged]:
+    """The entries in an order in which every superior stands before those below it; otherwise as they came."""
+    return sorted(wanted, key=lambda entry: len(list(_chain(entry.agency, whole))))
 
 
 def keys_up(regions: Regions, code: str) -> tuple[str, ...]:
     """The keys of a place and of all above it, by stored parent."""
     region = regions.find(code)
     return tuple(unit.key for unit in regions.climb(region)) if region else ()
+
+
+def places_below(regions: Regions, region: Region) -> frozenset[str]:
+    """What the region of a case may be that lies in this place: keys, and the codes that mean such a key."""
+    inside = regions.below(region)
+    return frozenset({unit.key for unit in inside} | {unit.code for unit in inside if regions.find(unit.code) == unit})
 
 
 def _chain(code: str, entries: Mapping[str, AgencyChanged]) -> Iterable[str]:

@@ -11,7 +11,7 @@ REVIEW = timedelta(hours=24)
 """An open case is looked at at least this often, also when every clock and rung has fired: open means never forgotten."""
 
 
-class Case(msgspec.Struct, frozen=True, kw_only=True):
+class Case(msgspec.Struct, frozen=True):
     """One child of one report. `rules` and `calendar` are the hashes of what its due times were computed with."""
 
     id: UUID
@@ -24,10 +24,10 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     rules: str
     calendar: str
     opened_at: datetime
-    closed_at: datetime | None = None
     review_due: datetime
-    next_due: datetime | None = None
     changed_at: datetime
+    closed_at: datetime | None = None
+    next_due: datetime | None = None
     version: int = 0
     trace: str = ""
     legs: dict[int, Leg] = {}

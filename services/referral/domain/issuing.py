@@ -1,6 +1,7 @@
 """How does a duty become a leg, and how is a leg spoken of in events?"""
 
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -19,7 +20,6 @@ def issue(case: UUID, number: int, duty: Duty, held: Holder, calendar: Calendar,
     """A leg with its first four clocks running; `done` runs from active."""
     clocks = duty.clocks
     dues: dict[str, Any] = {f"{name}_due": _due(calendar, now, getattr(clocks, name)) for name in FACTS}
-    terms = Terms(clocks.done.period, _rungs(duty.ladder), _seconds(duty.ladder.minimum_gap))
     return Leg(
         id=leg_id(case, number),
         case_id=case,
@@ -30,7 +30,7 @@ def issue(case: UUID, number: int, duty: Duty, held: Holder, calendar: Calendar,
         unassigned=held.unassigned,
         replaces=None,
         issued_at=now,
-        terms=msgspec.json.encode(terms),
+        terms=_terms(clocks.done.period, duty.ladder),
         **dues,
     )
 
@@ -39,8 +39,11 @@ def _due(calendar: Calendar, start: datetime, clock: Clock) -> datetime | None:
     return calendar.due(start, clock.period).at if clock.period else None
 
 
-def _rungs(ladder: Ladder) -> tuple[RungOf, ...]:
-    return tuple(RungOf(rung.who, _seconds(rung.after)) for rung in ladder.rungs)
+@lru_cache(maxsize=1024)
+def _terms(done: Period | None, ladder: Ladder) -> bytes:
+    """The same for every leg of a rule: made once."""
+    rungs = tuple(RungOf(rung.who, _seconds(rung.after)) for rung in ladder.rungs)
+    return msgspec.json.encode(Terms(done, rungs, _seconds(ladder.minimum_gap)))
 
 
 def _seconds(period: Period) -> float:

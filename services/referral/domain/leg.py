@@ -38,7 +38,7 @@ class Terms(msgspec.Struct, frozen=True):
     gap: float
 
 
-class Leg(msgspec.Struct, frozen=True, kw_only=True):
+class Leg(msgspec.Struct, frozen=True):
     """One duty of one agency within a case. Only an end refuses further moves; overdue and escalated are facts beside it.
 
     `missed`: clocks that ran out, space-separated. `told`: agencies that a rung has told. `rung`: the next one.
@@ -110,17 +110,28 @@ class Leg(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.structs.replace(self, rung_due=self._next_rung())
 
     def _next_rung(self) -> datetime | None:
-        outstanding = [clock for clock in self.missed.split() if not self.met(clock)]
+        if not self.open or self.ladder_from is None or all(self.met(clock) for clock in self.missed.split()):
+            return None
         terms = terms_of(self)
-        if not self.open or not outstanding or self.ladder_from is None or self.rung >= len(terms.rungs):
+        if self.rung >= len(terms.rungs):
             return None
         planned = self.ladder_from + timedelta(seconds=terms.rungs[self.rung].after)
         return planned if self.rung_at is None else max(planned, self.rung_at + timedelta(seconds=terms.gap))
 
     def next_due(self) -> datetime | None:
-        known = self.missed.split()
-        clocks = (getattr(self, f"{clock}_due") for clock in CLOCKS if clock not in known and not self.met(clock))
-        return min((due for due in (*clocks, self.rung_due) if due is not None), default=None) if self.open else None
+        """The earliest clock that is neither met nor missed already, or the next rung. Written out: every leg of a case is asked at every move."""
+        if self.ended is not None:
+            return None
+        missed = self.missed.split()
+        dues = (
+            self.rung_due,
+            None if self.delivered_at or "delivered" in missed else self.delivered_due,
+            None if self.seen_at or "seen" in missed else self.seen_due,
+            None if self.accepted_at or "accepted" in missed else self.accepted_due,
+            None if self.active_at or "active" in missed else self.active_due,
+            None if "done" in missed else self.done_due,
+        )
+        return min((due for due in dues if due is not None), default=None)
 
 
 _terms = msgspec.json.Decoder(Terms)

@@ -9,6 +9,7 @@ from typing import Annotated, Literal, get_args
 
 import msgspec
 
+from services.referral.domain.leg import Outcome
 from shared.calendar import Period
 
 Situation = Literal["L1a", "L1b", "L2", "L3", "L4", "M1", "M2", "M3", "M4", "M5", "M6", "M7", "M8", "M9"]
@@ -26,16 +27,16 @@ CODES: tuple[str, ...] = get_args(Situation) + get_args(Group)
 GRADES: tuple[Grade, ...] = get_args(Grade)
 
 Text = Annotated[str, msgspec.Meta(min_length=1)]
-_Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_-]*$")]
+Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_-]*$")]
 _Age = Annotated[int, msgspec.Meta(ge=0, le=17)]
 _Region = Annotated[str, msgspec.Meta(pattern=r"^(nbs:)?\d{12}$")]
 
 
-class _Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """What stands in the file: a misspelt column is an error, never a condition that is silently absent."""
 
 
-class Clock(_Strict, frozen=True):
+class Clock(Strict, frozen=True):
     """The time for one step. No period = no limit. `basis` says whether law, the county or nobody stands behind it."""
 
     period: Period | None
@@ -43,7 +44,7 @@ class Clock(_Strict, frozen=True):
     source: Text
 
 
-class Clocks(_Strict, frozen=True):
+class Clocks(Strict, frozen=True):
     """The five clocks of a leg. The first four start when the leg is issued, `done` when it became active."""
 
     delivered: Clock
@@ -53,7 +54,7 @@ class Clocks(_Strict, frozen=True):
     done: Clock
 
 
-class ClockChanges(_Strict, frozen=True):
+class ClockChanges(Strict, frozen=True):
     """Clocks that a row sets otherwise than the grade does; None = as the grade says."""
 
     delivered: Clock | None = None
@@ -63,28 +64,35 @@ class ClockChanges(_Strict, frozen=True):
     done: Clock | None = None
 
 
-class Rung(_Strict, frozen=True):
+class Rung(Strict, frozen=True):
     """Who is told, and how long after the first missed clock of the leg."""
 
     who: Literal["duty_officer", "superior", "joint_conference"]
     after: Period
 
 
-class Ladder(_Strict, frozen=True):
+class Ladder(Strict, frozen=True):
     """The rungs in order. Two rungs never fire closer together than `minimum_gap`, however late the sweep comes."""
 
     minimum_gap: Period
     rungs: Annotated[tuple[Rung, ...], msgspec.Meta(min_length=1)]
 
 
-class DutyKind(_Strict, frozen=True):
-    """A duty of a department: its title in the field's words, its basis and the ids of its sources in `domain.md`."""
+class DutyKind(Strict, frozen=True):
+    """A duty of a department: its title in the field's words, its basis and the ids of its sources in `domain.md`.
 
-    duty: _Name
+    `done`: what counts as done; `outcomes`: the codes with which its leg can end. `issue` false: the law knows the duty and this
+    rule set names it, but no leg goes out, because the county has no agency of that department in its directory.
+    """
+
+    duty: Name
     department: Department
     title: Text
     basis: Basis
     sources: Annotated[tuple[Text, ...], msgspec.Meta(min_length=1)]
+    done: Text | None = None
+    outcomes: tuple[Outcome, ...] = ()
+    issue: bool = True
 
 
 class Facts(msgspec.Struct, frozen=True):
@@ -98,8 +106,9 @@ class Facts(msgspec.Struct, frozen=True):
     regions: frozenset[str] = frozenset()
 
 
-class _Row(_Strict, frozen=True, kw_only=True):
-    row: _Name
+class Columns(Strict, frozen=True, kw_only=True):
+    """The conditions that every table knows."""
+
     situations: tuple[Situation, ...] = ()
     groups: tuple[Group, ...] = ()
     age_from: _Age = 0
@@ -107,20 +116,22 @@ class _Row(_Strict, frozen=True, kw_only=True):
 
     def matches(self, facts: Facts) -> bool:
         """Say whether every column is met: columns are joined by *and*, the values in one by *or*, an empty one means any."""
-        return _meets(self.situations, facts.situations) and _meets(self.groups, facts.groups) and self.age_from <= facts.age <= self.age_to
+        return meets(self.situations, facts.situations) and meets(self.groups, facts.groups) and self.age_from <= facts.age <= self.age_to
 
 
-class GradeRow(_Row, frozen=True, kw_only=True):
+class GradeRow(Columns, frozen=True, kw_only=True):
     """A reason for a grade. No official grading is known (`domain.md` b), so every one is the county's choice."""
 
+    row: Name
     grade: Grade
     basis: Basis
 
 
-class DutyRow(_Row, frozen=True, kw_only=True):
+class DutyRow(Columns, frozen=True, kw_only=True):
     """A reason for a duty. May change clocks or ladder: of several matching rows the last one in the file wins."""
 
-    duty: _Name
+    row: Name
+    duty: Name
     sex: Sex | None = None
     reporters: tuple[Reporter, ...] = ()
     regions: tuple[_Region, ...] = ()
@@ -132,8 +143,8 @@ class DutyRow(_Row, frozen=True, kw_only=True):
         return (
             super().matches(facts)
             and self.sex in (None, facts.sex)
-            and _meets(self.reporters, {facts.reporter_kind})
-            and _meets(self.regions, facts.regions)
+            and meets(self.reporters, {facts.reporter_kind})
+            and meets(self.regions, facts.regions)
         )
 
     def speaks_of(self, code: str) -> bool:
@@ -147,6 +158,6 @@ class DutyRow(_Row, frozen=True, kw_only=True):
         return ", ".join(filter(None, (both, ages, self.sex, "/".join(self.reporters), "/".join(self.regions))))
 
 
-def _meets(column: Iterable[str], facts: Iterable[str]) -> bool:
+def meets(column: Iterable[str], facts: Iterable[str]) -> bool:
     wanted = set(column)
     return not wanted or not wanted.isdisjoint(facts)

@@ -6,13 +6,14 @@ law of its own. The sources named in the file are the ids of `domain.md`.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import date
-from typing import Any, Self
+from functools import lru_cache
 
 import msgspec
-import yaml
 
+from services.referral.domain.obligations import LawText, Obligation, obligation_problems
+from services.referral.domain.rule_file import RuleError, RuleSetError, Section, read_sections
 from services.referral.domain.rule_rows import (
     CODES,
     GRADES,
@@ -62,23 +63,13 @@ class TableRow(msgspec.Struct, frozen=True):
     cells: dict[str, tuple[str, ...]]
 
 
-class RuleError(msgspec.Struct, frozen=True):
-    """What is wrong, and in which row (or section) of the file."""
-
-    row: str
-    problem: str
-
-
-class RuleSetError(ValueError):
-    """A rule file that cannot be used, with all its errors."""
-
-    def __init__(self, errors: Iterable[RuleError]) -> None:
-        self.errors = tuple(errors)
-        super().__init__("; ".join(f"{error.row}: {error.problem}" for error in self.errors))
-
-
 class RuleSet(msgspec.Struct, frozen=True):
-    """One dated version of the rules. `hash` is the SHA-256 (hex) of the bytes it was read from; `valid_to` is included."""
+    """One dated version of the rules. `hash` is the SHA-256 (hex) of the bytes it was read from; `valid_to` is included.
+
+    `obligations` are the periods of law (and the county's beside them) by id of `domain.md`, `out_of_scope` the ids that are
+    none of this table's business with the reason, `texts` the sources, `events` the moments from which a period can run. A file
+    from before they were known has none.
+    """
 
     hash: str
     version: str
@@ -90,18 +81,15 @@ class RuleSet(msgspec.Struct, frozen=True):
     duties: tuple[DutyKind, ...]
     grades: tuple[GradeRow, ...]
     rows: tuple[DutyRow, ...]
+    texts: dict[str, LawText] = {}
+    events: dict[str, str] = {}
+    obligations: tuple[Obligation, ...] = ()
+    out_of_scope: dict[str, str] = {}
 
-    @classmethod
-    def parse(cls, data: bytes) -> Self:
+    @staticmethod
+    def parse(data: bytes) -> "RuleSet":
         """Read a rule file. Raises RuleSetError with every error found, each with its row."""
-        errors: list[RuleError] = []
-        found = cls(hashlib.sha256(data).hexdigest(), **_sections(data, errors))
-        errors.extend(_row_problems(found))
-        # What is missing can only be told of a file whose rows can all be read.
-        errors = errors or list(_gaps(found))
-        if errors:
-            raise RuleSetError(errors)
-        return found
+        return _parsed(data)
 
     def valid_on(self, day: date) -> bool:
         return self.valid_from <= day <= (self.valid_to or date.max)
@@ -110,6 +98,18 @@ class RuleSet(msgspec.Struct, frozen=True):
         """Return the most urgent grade for which a row speaks; green where none does."""
         facts = Facts(situations, groups, age)
         return min((row.grade for row in self.grades if row.matches(facts)), key=GRADES.index, default="green")
+
+
+@lru_cache(maxsize=16)  # a service reads every set that it ever used again whenever an agency changes
+def _parsed(data: bytes) -> RuleSet:
+    errors: list[RuleError] = []
+    found = RuleSet(hashlib.sha256(data).hexdigest(), **read_sections(data, _SECTIONS, errors))
+    errors.extend(_row_problems(found))
+    # What is missing can only be told of a file whose rows can all be read.
+    errors = errors or list(_gaps(found))
+    if errors:
+        raise RuleSetError(errors)
+    return found
 
 
 def plan(
@@ -129,15 +129,15 @@ def plan(
     """
     facts = Facts(situations, groups, age, sex, reporter_kind, regions)
     grade = ruleset.grade(situations, groups, age)
-    rows = [row for row in ruleset.rows if row.matches(facts)]
     kinds = {kind.duty: kind for kind in ruleset.duties}
+    rows = [row for row in ruleset.rows if kinds[row.duty].issue and row.matches(facts)]
     owed = dict.fromkeys(row.duty for row in rows)
     return Plan(grade, tuple(_duty(ruleset, grade, kinds[duty], [row for row in rows if row.duty == duty]) for duty in owed))
 
 
 def table(ruleset: RuleSet) -> tuple[TableRow, ...]:
-    """Return every situation and group with what each department that occurs in the rules owes."""
-    departments = tuple(dict.fromkeys(kind.department for kind in ruleset.duties))
+    """Return every situation and group with what each department owes that gets legs by these rules."""
+    departments = tuple(dict.fromkeys(kind.department for kind in ruleset.duties if kind.issue))
     return tuple(
         TableRow(code, ruleset.titles[code], {department: _cell(ruleset, code, department) for department in departments}) for code in CODES
     )
@@ -156,74 +156,31 @@ def _cell(ruleset: RuleSet, code: str, department: str) -> tuple[str, ...]:
     entries = []
     for kind in ruleset.duties:
         conditions = [row.conditions() for row in ruleset.rows if row.duty == kind.duty and row.speaks_of(code)]
-        if kind.department == department and conditions:
+        if kind.department == department and kind.issue and conditions:
             entries.append(kind.duty if "" in conditions else f"{kind.duty} ({'; '.join(conditions)})")
     return tuple(entries)
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML, except that a key written twice is an error: plain YAML lets the second one silently win."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - PyYAML's own signature
-        keys = [key.value for key, _ in node.value]
-        twice = next((key for key in keys if keys.count(key) > 1), None)
-        if twice is not None:
-            raise yaml.constructor.ConstructorError(None, None, f"{twice} stands twice", node.start_mark)
-        return super().construct_mapping(node, deep=deep)
-
-
-def _read(data: bytes) -> dict[Any, Any]:
-    try:
-        raw = yaml.load(data, _Loader)  # noqa: S506 - a SafeLoader
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date that does not exist
-        raise RuleSetError([RuleError("file", " ".join(str(error).split()))]) from None
-    if not isinstance(raw, dict):
-        raise RuleSetError([RuleError("file", "not a mapping")])
-    return raw
-
-
-def _sections(data: bytes, errors: list[RuleError]) -> dict[str, Any]:
-    """Convert each section, and each row of the lists on its own, so that one error does not hide the next."""
-    raw = _read(data)
-    errors.extend(RuleError(str(name), "unknown section") for name in raw if name not in _SINGLE.keys() | _LISTS.keys())
-    single = {name: _convert(raw.get(name), kind, name, errors) for name, kind in _SINGLE.items()}
-    return single | {name: _rows(name, raw.get(name), kind, errors) for name, kind in _LISTS.items()}
-
-
-_SINGLE: Mapping[str, Any] = {
-    "version": Text,
-    "valid_from": date,
-    "valid_to": date | None,
-    "titles": dict[str, Text],
-    "clocks": dict[Grade, Clocks],
-    "ladders": dict[Grade, Ladder],
+_SECTIONS = {
+    "version": Section(Text),
+    "valid_from": Section(date),
+    "valid_to": Section(date | None),
+    "titles": Section(dict[str, Text]),
+    "clocks": Section(dict[Grade, Clocks]),
+    "ladders": Section(dict[Grade, Ladder]),
+    "duties": Section(DutyKind, rows=True),
+    "grades": Section(GradeRow, rows=True),
+    "rows": Section(DutyRow, rows=True),
+    "texts": Section(dict[str, LawText], needed=False),
+    "events": Section(dict[str, Text], needed=False),
+    "obligations": Section(Obligation, rows=True, needed=False),
+    "out_of_scope": Section(dict[str, Text], needed=False),
 }
-_LISTS: Mapping[str, Any] = {"duties": DutyKind, "grades": GradeRow, "rows": DutyRow}
-
-
-def _rows(section: str, raw: Any, kind: Any, errors: list[RuleError]) -> tuple[Any, ...]:
-    if not isinstance(raw, list) or not raw:
-        errors.append(RuleError(section, "needs a list of rows"))
-        return ()
-    converted = [_convert(row, kind, _label(section, place, row), errors) for place, row in enumerate(raw, 1)]
-    return tuple(row for row in converted if row is not None)
-
-
-def _label(section: str, place: int, row: Any) -> str:
-    name = (row.get("row") or row.get("duty")) if isinstance(row, dict) else None
-    return f"{section}[{place}]" + (f" {name}" if name else "")
-
-
-def _convert(raw: Any, kind: Any, label: str, errors: list[RuleError]) -> Any:
-    try:
-        return msgspec.convert(raw, kind)
-    except msgspec.ValidationError as error:
-        errors.append(RuleError(label, str(error)))
-        return None
 
 
 def _row_problems(rules: RuleSet) -> Iterable[RuleError]:
-    rows, duties = (*rules.grades, *rules.rows), [kind.duty for kind in rules.duties]
+    rows: tuple[GradeRow | DutyRow, ...] = (*rules.grades, *rules.rows)
+    duties = [kind.duty for kind in rules.duties]
     for names in ([row.row for row in rows], duties):
         yield from (RuleError(name, "name used twice") for name in dict.fromkeys(names) if names.count(name) > 1)
     yield from (RuleError(row.row, f"unknown duty {row.duty}") for row in rules.rows if row.duty not in duties)
@@ -231,6 +188,8 @@ def _row_problems(rules: RuleSet) -> Iterable[RuleError]:
     ladders = {f"ladders {grade}": ladder for grade, ladder in (rules.ladders or {}).items()}
     ladders |= {row.row: row.ladder for row in rules.rows if row.ladder}
     yield from (RuleError(label, problem) for label, ladder in ladders.items() for problem in _ladder_problems(ladder))
+    problems = obligation_problems(rules.obligations, rules.out_of_scope, rules.texts, rules.events, duties)
+    yield from (RuleError(name, problem) for name, problem in problems)
 
 
 def _gaps(rules: RuleSet) -> Iterable[RuleError]:
@@ -240,8 +199,9 @@ def _gaps(rules: RuleSet) -> Iterable[RuleError]:
     yield from (RuleError("titles", f"none for {code}") for code in CODES if code not in rules.titles)
     yield from (RuleError("clocks", f"none for {grade}") for grade in GRADES if grade not in rules.clocks)
     yield from (RuleError("ladders", f"none for {grade}") for grade in GRADES if grade not in rules.ladders)
+    issued = {kind.duty for kind in rules.duties if kind.issue}
     for code in CODES:
-        if not any(row.speaks_of(code) and not row.conditions() for row in rules.rows):
+        if not any(row.duty in issued and row.speaks_of(code) and not row.conditions() for row in rules.rows):
             yield RuleError(code, "no duty without further conditions: such a report could reach nobody")
 
 

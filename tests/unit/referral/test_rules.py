@@ -19,6 +19,8 @@ SHIPPED = ROOT / "services" / "referral" / "rules" / "2026-11.yaml"
 DRILL_FILE = ROOT / "deploy" / "sample" / "rules-drill.yaml"
 RULES = RuleSet.parse(SHIPPED.read_bytes())
 DRILL = RuleSet.parse(DRILL_FILE.read_bytes())
+WHOLE = RuleSet.parse(SHIPPED.read_bytes().replace(b"issue: false", b"issue: true"))
+"""As in a county whose directory has every department."""
 SITUATIONS = [code for code in CODES if code[0] in "LM"]
 GROUPS = [code for code in CODES if code[0] == "K"]
 REPORTERS = ["school", "kindergarten", "hospital", "village_committee", "social_work", "rescue_station", "welfare_home", "other"]
@@ -101,10 +103,21 @@ def test_every_row_adds_its_duty_inside_its_columns_and_not_outside(row: DutyRow
     reporter = row.reporters[0] if row.reporters else "other"
     for code in (*row.situations, *row.groups) or CODES:
         for age in {0, row.age_from - 1, row.age_from, row.age_to, row.age_to + 1, 17} & set(range(18)):
-            rows = {name for duty in planned(code, age=age, reporter=reporter).duties for name in duty.rows}
+            rows = {name for duty in planned(code, age=age, reporter=reporter, rules=WHOLE).duties for name in duty.rows}
             assert (row.row in rows) == (row.age_from <= age <= row.age_to)
     for other in set(CODES) - {*row.situations, *row.groups} if row.situations or row.groups else ():
-        assert row.row not in {name for duty in planned(other, reporter=reporter).duties for name in duty.rows}
+        assert row.row not in {name for duty in planned(other, reporter=reporter, rules=WHOLE).duties for name in duty.rows}
+
+
+def test_what_a_county_does_not_issue_is_named_and_not_sent() -> None:
+    assert [kind.duty for kind in RULES.duties if not kind.issue] == ["treat_and_record", "revisit_and_confirm"]
+    assert [duty.duty for duty in planned("M4", rules=WHOLE).duties if duty.department == "health"] == ["treat_and_record"]
+    assert "health" not in table(RULES)[0].cells
+    assert {row.code: row.cells for row in table(WHOLE)}["M4"]["health"] == ("treat_and_record",)
+
+
+def test_every_duty_says_what_counts_as_done_and_how_its_leg_can_end() -> None:
+    assert all(kind.done and kind.outcomes for kind in RULES.duties)
 
 
 RED = {"L1b", "M1", "M2", "M3", "M4", "M5", "M6", "M7", "M9"}
@@ -206,7 +219,7 @@ def test_errors_come_all_at_once_each_with_its_row() -> None:
         "duty: hukou_registration, groups", "duty: hukou, groups"
     )
     text = text.replace("age_from: 6, age_to: 15, reporters", "age_from: 16, age_to: 15, reporters").replace(
-        "groups: [K3]}", "group: [K3]}"
+        "duty: school_return, groups: [K3]}", "duty: school_return, group: [K3]}"
     )
     found = problems(text + "\nmore: 1\n")
     assert found.keys() == {"more", "rows[3] civil-guardianship", "rows[5] education-dropout", "police-hukou", "education-pupil"}
@@ -229,7 +242,7 @@ def test_errors_come_all_at_once_each_with_its_row() -> None:
         ("who: superior, after: {limit: 24", "who: duty_officer, after: {limit: 24", "ladders green"),
         ("row: police-hukou", "row: police-report", "police-report"),
         ("row: police-hukou", "row: 警察", "rows[2] 警察"),
-        ("{duty: school_return,", "{duty: school_attention,", "school_attention"),
+        ("- duty: school_return\n", "- duty: school_attention\n", "school_attention"),
         ("groups: [K1, K2, K3, K4, K5, K6]}", "groups: [K1, K2, K3, K4, K5]}", "K6"),
         ("M7, M8, M9]}", "M7, M9]}", "M8"),
         ("groups: [K4]}", "groups: [K4], regions: ['230112']}", "rows[2] police-hukou"),

@@ -2,11 +2,14 @@
 
 from datetime import UTC, date, datetime, timedelta
 
+import chinese_calendar
+import holidays
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.calendar import SHANGHAI, Calendar, Due, Period, Unit
+from shared.calendar import SHANGHAI, Calendar, Due, Period, Unit, shipped
+from shared.regions import Regions
 
 CN = Calendar.national()
 UNITS: list[Unit] = ["seconds", "minutes", "hours", "days", "working_days", "months"]
@@ -150,11 +153,46 @@ def test_the_hash_is_that_of_the_source() -> None:
         b"years: {2026: {holidays: [[2026-01-03, 2026-01-01]], working: []}}",
         b"years: {2026: {holidays: [], working: [2025-01-04]}}",
         b"years: {2026: {holidays: [[2026-01-01, 2026-01-04]], working: [2026-01-04]}}",
+        b"",
+        b"years: {}\n---\nyears: {}",
+        b"years: {}\n---\nregion: '2399'\ntitle: x\nyears: {}",
+        b"years: {}\n---\nregion: '239900000000'\ntitle: x\nyears: {2026: {holidays: [[2027-01-01, 2027-01-01]], working: []}}",
+        b"years: {}\n---\nregion: '239900000000'\ntitle: x\nyears: {}\n---\nregion: '239900000000'\ntitle: x\nyears: {}",
     ],
 )
 def test_a_wrong_calendar_is_refused(data: bytes) -> None:
-    with pytest.raises(ValueError, match=r"calendar-|Expected|unknown field"):
+    with pytest.raises(ValueError, match=r"calendar-|Expected|unknown field|missing required field"):
         Calendar.parse(data)
+
+
+SHIPPED = Calendar.parse(shipped())
+COUNTRY = b"years: {2026: {holidays: [[2026-01-01, 2026-01-03]], working: [2026-01-04]}}"
+CITY = b"region: '239900000000'\ntitle: x\nyears: {2026: {holidays: [[2026-01-04, 2026-01-06]], working: [2026-01-02]}}"
+COUNTY = b"region: '239901000000'\ntitle: x\nyears: {2026: {holidays: [], working: [2026-01-05]}}"
+
+
+def test_the_nearest_area_decides_and_the_country_about_the_rest() -> None:
+    whole = Calendar.parse(b"\n---\n".join((COUNTRY, CITY, COUNTY)))
+    days = [date(2026, 1, day) for day in range(1, 7)]
+    for keys, working in (((), [4, 5, 6]), (("239900000000",), [2]), (("239901000000", "239900000000"), [2, 5])):
+        assert [day.day for day in days if whole.local(keys).is_working_day(day)] == working
+        assert whole.local(keys).hash == whole.hash
+
+
+def test_the_shipped_calendar_is_the_countrys_but_in_areas_with_a_file_of_their_own() -> None:
+    assert (SHIPPED.off, SHIPPED.working, SHIPPED.years) == (CN.off, CN.working, CN.years)
+    assert set(SHIPPED.areas) == {"239903000000"}
+    assert all(Regions.load().find(key) for key in SHIPPED.areas)
+
+
+@pytest.mark.parametrize("year", sorted(CN.years))
+def test_two_packages_that_others_keep_say_the_same_of_every_day(year: int) -> None:
+    off, made_up = holidays.country_holidays("CN", years=year), set(CN.working)
+    for number in range(366 if year % 4 == 0 else 365):
+        day = date(year, 1, 1) + timedelta(days=number)
+        assert CN.is_working_day(day) == chinese_calendar.is_workday(day), day
+        # The package knows days off and not the weekend days that are worked for them.
+        assert CN.is_working_day(day) == (day in made_up or (day.weekday() < 5 and day not in off)), day
 
 
 moments = st.datetimes(datetime(2023, 1, 1), datetime(2030, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - bounds are naive by contract
