@@ -111,9 +111,10 @@ async def _invalid(_: Request, error: Any) -> HttpResponse:
     return _answer(invalid(error))
 
 
-async def _http(_: Request, error: Any) -> HttpResponse:
+async def _http(request: Request, error: Any) -> HttpResponse:
     if error.status_code == 413:  # noqa: PLR2004 - content too large
-        return _answer(Problem(413, "body-too-large", f"The body may have {BODY_LIMIT} bytes."))
+        limit = getattr(request.scope.get("route"), "max_body_size", None) or BODY_LIMIT
+        return _answer(Problem(413, "body-too-large", f"The body may have {limit} bytes."))
     slug = {404: "not-found", 405: "method-not-allowed"}.get(error.status_code, "refused")
     return _answer(Problem(error.status_code, slug, "There is no such route or method here; the OpenAPI document lists them."))
 

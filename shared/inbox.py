@@ -69,6 +69,12 @@ async def first_time(db: Any, consumer: str, messages: Sequence[Message]) -> tup
     return fresh, old
 
 
+async def used_otherwise(db: Any, consumer: str, source: str, ids: Sequence[str], digest: bytes | None) -> bool:
+    """Whether one of these keys stands for another request: asked before a request of many messages touches anything."""
+    sql = "select exists (select from inbox where consumer = $1 and source = $2 and id = any($3) and digest <> $4)"
+    return bool(await db.fetchval(sql, consumer, source, list(ids), digest))
+
+
 async def answer(db: Any, consumer: str, answers: Sequence[tuple[Message, Response]]) -> None:
     """Keeps the response beside the key, so that the same key gets the same bytes, also after a lost COMMIT."""
     kept = [(m, r) for m, r in answers if m.id is not None and m.digest is not None]

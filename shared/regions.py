@@ -94,6 +94,12 @@ class Regions(msgspec.Struct, frozen=True):
         """Say whether the place is `ancestor` or lies in it."""
         return any(unit.key == ancestor.key for unit in self.climb(region))
 
+    def below(self, region: Region) -> tuple[Region, ...]:
+        """Return the place itself and everything that lies in it. Rests on the order of the data: what holds a place comes before it."""
+        inside = {region.key}
+        inside.update(unit.key for unit in self if unit.parent in inside)
+        return tuple(self.by_key[key] for key in inside)
+
 
 @cache
 def _load() -> Regions:

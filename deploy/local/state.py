@@ -34,6 +34,7 @@ class State:
         self.pid_file = self.home / "supervisor.pid"
         self.running_file = self.home / "running.json"
         self.ports_file = self.home / "ports.json"
+        self.directory_file = self.home / "directory.yaml"
         self._claim: int | None = None
 
     def prepare(self) -> None:

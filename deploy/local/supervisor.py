@@ -120,7 +120,8 @@ class Stack:
             await self._start_servers()
             await ensure_databases(self.postgres.url(), [f"heli_{name}" for name in SERVICES])
             self.say("topics")
-            await topics.apply(self.bootstrap, [entry["code"] for entry in directory.agencies(self.directory)])
+            await topics.apply(self.bootstrap, directory.with_topics(directory.agencies(self.directory)))
+            self.state.directory_file.write_bytes(self.directory.read_bytes())  # for `heli rules explain`, also when all is down
             if services:
                 await self.start_services()
             self.state.publish(self.bootstrap, self.postgres.url())

@@ -1,34 +1,40 @@
 """How do rows become cases and agencies, and back? And what may an agency list?"""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import asyncpg
+import msgspec
+from sqlalchemy import ARRAY, ColumnElement, String, and_, any_, func, literal, or_
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col, select, tuple_
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from services.referral.domain.agency import Agency
+from services.referral.domain.agency import Agency, is_root
 from services.referral.domain.case import Case
-from services.referral.domain.leg import Leg
+from services.referral.domain.leg import CLOCKS, ENDS, FACTS, Leg
 from services.referral.domain.routing import Knowledge
 from services.referral.domain.rules import RuleSet
 from services.referral.tables import AgencyRow, CaseRow, LegRow
 from shared.calendar import Calendar
-from shared.contracts.directory import AgencyChanged
-from shared.database import Upsert, columns_of
+from shared.contracts.directory import JOINT_CONFERENCE, AgencyChanged
+from shared.database import Conflict, Upsert, columns_of
 from shared.reference import raise_version
 from shared.regions import Regions
 
-CASE, LEG, AGENCY = columns_of(CaseRow), columns_of(LegRow), columns_of(AgencyRow)
+CASE, LEG = ", ".join(Case.__struct_fields__[:-1]), ", ".join(Leg.__struct_fields__)
+"""In the order of the fields: a value built by position costs a fifth of one built by name."""
+AGENCY = columns_of(AgencyRow)
 LOCK = f"select {CASE} from case_file where id = any($1::uuid[]) order by id for update"
 LEGS = f"select {LEG} from leg where case_id = any($1::uuid[]) order by case_id, number"
 DUE = f"select {CASE} from case_file where next_due <= (select heli_now()) order by next_due limit $1 for update skip locked"
 LOCK_AGENCIES = f"select {AGENCY} from agency where id = any($1::uuid[]) order by id for update"
 DUE_AGENCIES = f"select {AGENCY} from agency where next_due <= (select heli_now()) limit $1 for update skip locked"
 ENTRIES = "select code, name, department, region, superior, phone, active, version from agency"
+ANY_ROOT = "select exists (select from agency where department = $1 and superior is null and active)"
 RULES = "select hash, kind, data, current from rules"
 REMEMBER = (
     "insert into rules as r (hash, kind, data, current) values ($1, $2, $3, true) on conflict (hash) do update set current = true"
@@ -62,8 +68,8 @@ async def _whole(db: Any, rows: list[Any]) -> dict[UUID, Case]:
     legs: dict[UUID, dict[int, Leg]] = defaultdict(dict)
     if rows:
         for row in await db.fetch(LEGS, [row["id"] for row in rows]):
-            legs[row["case_id"]][row["number"]] = Leg(**row)
-    return {row["id"]: Case(**row, legs=legs[row["id"]]) for row in rows}
+            legs[row["case_id"]][row["number"]] = Leg(*row)
+    return {row["id"]: Case(*(*row, legs[row["id"]])) for row in rows}
 
 
 async def load_agencies(db: Any, ids: list[UUID]) -> dict[UUID, Agency]:
@@ -77,7 +83,11 @@ async def due_agencies(db: Any, limit: int) -> dict[UUID, Agency]:
 async def save_agencies(db: Any, loaded: dict[UUID, Agency], changed: list[Agency]) -> None:
     await _write_agencies(db, changed)
     if any(agency.id not in loaded or loaded[agency.id].entry() != agency.entry() for agency in changed):
-        await raise_version(db)
+        await raise_version(db)  # from here on no other change of the directory commits before this one
+        ended = [agency for agency in changed if agency.id in loaded and is_root(loaded[agency.id].entry()) and not is_root(agency.entry())]
+        if ended and not await db.fetchval(ANY_ROOT, JOINT_CONFERENCE):
+            # Each of them saw another root that has just ended too: decide again with what is there now, one by one if they came together.
+            raise Conflict if len(ended) == 1 else asyncpg.RestrictViolationError("the last joint-conference offices at the root")
 
 
 async def remember(pool: Any, kind: str, hash_: str, data: bytes) -> None:
@@ -113,12 +123,29 @@ async def entries(db: Any) -> dict[str, AgencyChanged]:
     return {row["code"]: AgencyChanged(agency=row["code"], **{k: row[k] for k in list(row.keys())[1:]}) for row in await db.fetch(ENTRIES)}
 
 
-async def legs_of(engine: AsyncEngine, agency: str, after: tuple[datetime, UUID] | None, limit: int) -> list[tuple[LegRow, CaseRow]]:
-    """Open legs of an agency, oldest first, with their cases."""
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """What a list is narrowed to. `places`: what the region of a case may be; None is any. `due_before`: a running clock ends before then."""
+
+    agency: str | None = None
+    state: str = "open"
+    overdue: bool = False
+    places: frozenset[str] | None = None
+    grade: str | None = None
+    due_before: datetime | None = None
+
+
+LEG_STATES = ("open", "ended", "any", "issued", *FACTS, *ENDS)
+"""What a list of legs may be narrowed to: whether it runs, its furthest fact while it does, or its end."""
+Position = tuple[datetime, UUID] | None
+NOW = select(func.heli_now()).scalar_subquery()
+
+
+async def list_legs(engine: AsyncEngine, wanted: Wanted, after: Position, limit: int) -> list[tuple[LegRow, CaseRow]]:
+    """Legs with their cases, oldest first."""
     query = (
         select(LegRow, CaseRow)
         .join(CaseRow, col(LegRow.case_id) == col(CaseRow.id))
-        .where(LegRow.agency == agency, col(LegRow.ended).is_(None))
+        .where(*_of_leg(wanted), *_in_state(wanted.state), *_of_case(wanted))
         .order_by(col(LegRow.issued_at), col(LegRow.id))
         .limit(limit)
     )
@@ -126,6 +153,78 @@ async def legs_of(engine: AsyncEngine, agency: str, after: tuple[datetime, UUID]
         query = query.where(tuple_(col(LegRow.issued_at), col(LegRow.id)) > after)
     async with AsyncSession(engine) as session:
         return list((await session.exec(query)).all())
+
+
+async def list_cases(engine: AsyncEngine, wanted: Wanted, after: Position, limit: int) -> list[tuple[CaseRow, list[LegRow]]]:
+    """Cases, oldest first, with those of their legs that were asked for."""
+    query = select(CaseRow).where(*_of_case(wanted)).order_by(col(CaseRow.opened_at), col(CaseRow.id)).limit(limit)
+    of_leg = _of_leg(wanted)
+    if wanted.overdue:  # few among many: they are gathered first, or every case is looked at in its order until enough are found
+        query = query.where(col(CaseRow.id) == any_(func.array(select(LegRow.case_id).where(*of_leg).scalar_subquery())))
+    elif of_leg:
+        query = query.where(select(LegRow.id).where(col(LegRow.case_id) == col(CaseRow.id), *of_leg).exists())
+    if wanted.state != "any":
+        query = query.where(col(CaseRow.closed_at).is_(None) == (wanted.state == "open"))
+    if after is not None:
+        query = query.where(tuple_(col(CaseRow.opened_at), col(CaseRow.id)) > after)
+    async with AsyncSession(engine) as session:
+        cases = list((await session.exec(query)).all())
+        own = select(LegRow).where(col(LegRow.case_id).in_([case.id for case in cases]), *of_leg)
+        legs = (await session.exec(own)).all() if cases else []
+    return _grouped(cases, legs)
+
+
+def _of_case(wanted: Wanted) -> list[ColumnElement[bool]]:
+    found = []
+    if wanted.grade is not None:
+        found.append(col(CaseRow.grade) == wanted.grade)
+    if wanted.places is not None:
+        found.append(col(CaseRow.region) == any_(literal(sorted(wanted.places), ARRAY(String))))
+    return found
+
+
+def _of_leg(wanted: Wanted) -> list[ColumnElement[bool]]:
+    found = []
+    if wanted.agency is not None:
+        found.append(col(LegRow.agency) == wanted.agency)
+    if wanted.overdue:  # `ladder_from` is when its first clock ran out: an index holds only such legs
+        found += [col(LegRow.ended).is_(None), col(LegRow.ladder_from).is_not(None), _unmet(NOW, including=True)]
+    if wanted.due_before is not None:
+        found += [col(LegRow.ended).is_(None), _unmet(literal(wanted.due_before), including=False)]
+    return found
+
+
+def _unmet(moment: Any, *, including: bool) -> ColumnElement[bool]:
+    """A clock that nobody has met runs out before a moment (or has at it)."""
+    clocks = ((col(getattr(LegRow, f"{clock}_due")), None if clock == "done" else col(getattr(LegRow, f"{clock}_at"))) for clock in CLOCKS)
+    return or_(*(and_(due <= moment if including else due < moment, *([] if met is None else [met.is_(None)])) for due, met in clocks))
+
+
+def _in_state(state: str) -> list[ColumnElement[bool]]:
+    if state == "any":
+        return []
+    if state == "ended":
+        return [col(LegRow.ended).is_not(None)]
+    if state in ENDS:
+        return [col(LegRow.ended) == state]
+    return [col(LegRow.ended).is_(None), *_furthest(state)]
+
+
+def _furthest(state: str) -> list[ColumnElement[bool]]:
+    """This fact and not the one beyond it; a later fact implies the earlier ones."""
+    if state == "open":
+        return []
+    reached = FACTS.index(state) + 1 if state in FACTS else 0
+    known = [col(getattr(LegRow, f"{FACTS[reached - 1]}_at")).is_not(None)] if reached else []
+    beyond = [col(getattr(LegRow, f"{FACTS[reached]}_at")).is_(None)] if reached < len(FACTS) else []
+    return [*known, *beyond]
+
+
+async def legs_held(engine: AsyncEngine, agency: str, keys: list[UUID]) -> set[UUID]:
+    """Which of these legs are this agency's."""
+    query = select(LegRow.id).where(col(LegRow.id).in_(keys), LegRow.agency == agency)
+    async with AsyncSession(engine) as session:
+        return set((await session.exec(query)).all())
 
 
 async def leg(engine: AsyncEngine, key: UUID) -> tuple[LegRow, CaseRow] | None:
@@ -139,4 +238,11 @@ async def cases_of(engine: AsyncEngine, report: UUID) -> list[tuple[CaseRow, lis
     async with AsyncSession(engine) as session:
         cases = (await session.exec(select(CaseRow).where(CaseRow.report == report).order_by(col(CaseRow.number)))).all()
         legs = (await session.exec(select(LegRow).where(col(LegRow.case_id).in_([case.id for case in cases])))).all()
-    return [(case, sorted((row for row in legs if row.case_id == case.id), key=lambda row: row.number)) for case in cases]
+    return _grouped(cases, legs)
+
+
+def _grouped(cases: Sequence[CaseRow], legs: Sequence[LegRow]) -> list[tuple[CaseRow, list[LegRow]]]:
+    of: dict[UUID, list[LegRow]] = defaultdict(list)
+    for row in sorted(legs, key=lambda row: row.number):
+        of[row.case_id].append(row)
+    return [(case, of[case.id]) for case in cases]

@@ -38,6 +38,7 @@ class CaseRow(SQLModel, table=True):
     version: int
     trace: str
     __table_args__ = (
+        Index("case_opened", "opened_at", "id"),
         Index("case_due", "next_due", postgresql_where=text("next_due is not null")),
         CheckConstraint("closed_at is not null or next_due is not null", name="case_open_is_due"),
         CheckConstraint("closed_at is null or next_due is null", name="case_closed_rests"),
@@ -82,6 +83,7 @@ class LegRow(SQLModel, table=True):
         Index("leg_case", "case_id"),
         Index("leg_open_duty", "case_id", "agency", "duty", unique=True, postgresql_where=text("ended is null")),
         Index("leg_open_agency", "agency", "issued_at", "id", postgresql_where=text("ended is null")),
+        Index("leg_overdue", "issued_at", "id", postgresql_where=text("ended is null and ladder_from is not null")),
         CheckConstraint("(ended is null) = (ended_at is null)", name="leg_end_has_time"),
         CheckConstraint(f"ended in {ENDS}", name="leg_end"),
         CheckConstraint("ended is null or rung_due is null", name="leg_ended_rests"),

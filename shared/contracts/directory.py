@@ -30,10 +30,9 @@ class AgencyChanged(Event, frozen=True, kw_only=True):
 
 def responsible(entries: Mapping[str, AgencyChanged], department: str, regions: Iterable[str]) -> AgencyChanged | None:
     """The active agency of a department that serves the first of `regions` (a climb by stored parent) which has one."""
-    serving = {
-        entry.region: entry for code, entry in sorted(entries.items(), reverse=True) if entry.department == department and entry.active
-    }
-    return next((serving[region] for region in regions if region in serving), None)
+    places = {region: place for place, region in enumerate(regions)}
+    serving = (entry for entry in entries.values() if entry.department == department and entry.active and entry.region in places)
+    return min(serving, key=lambda entry: (places[entry.region], entry.agency), default=None)
 
 
 EVENTS = (AgencyChanged,)

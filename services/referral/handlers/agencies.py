@@ -1,8 +1,12 @@
 """How does the directory change, and what is told to an agency whose record is no answer?"""
 
+from collections import ChainMap
+from collections.abc import Mapping
+from typing import cast
+
 import msgspec
 
-from services.referral.domain.agency import REFUSALS_A_MINUTE, Agency, agency_id, faults_of
+from services.referral.domain.agency import REFUSALS_A_MINUTE, Agency, agency_id, faults_of, is_root
 from services.referral.domain.routing import Knowledge
 from services.referral.handlers.dispatch import handle
 from shared.contracts.directory import AgencyChanged
@@ -10,12 +14,18 @@ from shared.contracts.referral import AnswerRefused
 from shared.errors import Fault, RuleBroken
 from shared.messages import Decision, Moment, Response
 
+Entries = dict[str, AgencyChanged]
+
 
 class PutAgency(msgspec.Struct, frozen=True):
-    """The directory entry of an agency is to be this. `version`: the one the caller has seen (If-Match), None at start from a file."""
+    """The directory entry of an agency is to be this. `version`: the one the caller has seen (If-Match), None at start from a file.
+
+    `beside`: entries that come into force in the same transaction.
+    """
 
     entry: AgencyChanged
     version: int | None = None
+    beside: Mapping[str, AgencyChanged] = {}
 
 
 @handle.register
@@ -24,15 +34,18 @@ def put_agency(body: PutAgency, agency: Agency | None, at: Moment) -> Decision:
     version = agency.version if agency else 0
     if body.version is not None and body.version != version:
         raise RuleBroken("changed-meanwhile", "Somebody has changed this entry: read it again and repeat.", status=412)
-    new = _entered(body.entry, at.reference, version, at)
+    new = _entered(body, at.reference, version, at)
     if agency is not None and agency.entry() == new.entry():
         return Decision(aggregate=agency, response=Response.json(200, agency.entry()))
     changed = msgspec.structs.replace(new.entry(), version=version + 1)
     return Decision(aggregate=new, events=(changed,), response=Response.json(200 if agency else 201, changed))
 
 
-def _entered(entry: AgencyChanged, known: Knowledge, version: int, at: Moment) -> Agency:
-    found = faults_of(entry, {**known.directory, entry.agency: entry}, known.regions)
+def _entered(body: PutAgency, known: Knowledge, version: int, at: Moment) -> Agency:
+    entry = body.entry
+    whole = ChainMap({entry.agency: entry}, cast("Entries", body.beside), cast("Entries", known.directory))  # thousands at a time: no copy
+    _keeps_a_root(whole, known.directory.get(entry.agency), entry)
+    found = faults_of(entry, whole, known.regions)
     region = known.regions.find(entry.region)
     if found or region is None:
         faults = tuple(Fault(f"/{field}", rule, "See the OpenAPI document for what this field may be.") for field, rule in found)
@@ -49,6 +62,14 @@ def _entered(entry: AgencyChanged, known: Knowledge, version: int, at: Moment) -
         version=version,
         changed_at=at.now,
     )
+
+
+def _keeps_a_root(whole: Mapping[str, AgencyChanged], before: AgencyChanged | None, after: AgencyChanged) -> None:
+    if before is not None and is_root(before) and not is_root(after) and not any(is_root(entry) for entry in whole.values()):
+        raise RuleBroken(
+            "last-joint-conference",
+            "This is the last joint-conference office at the root: what nobody else holds would fall to nobody. Enter another one first.",
+        )
 
 
 class RefuseUnreadable(msgspec.Struct, frozen=True):

@@ -7,6 +7,7 @@ from uuid import UUID
 import msgspec
 
 from services.referral.domain import routing
+from services.referral.domain.agency import keys_up
 from services.referral.domain.case import Case
 from services.referral.domain.issuing import about, issued, overdue, replacement
 from services.referral.domain.leg import FACTS, Leg, terms_of
@@ -122,7 +123,8 @@ def _with_fact(case: Case, leg: Leg, fact: str, via: str, claimed: datetime | No
     extra: dict[str, Any] = {"active_due": leg.active_due} if fact == "accepted" else {}
     if fact == "active":
         done = terms_of(leg).done
-        calendar = at.reference.calendars[case.calendar]
+        known: Knowledge = at.reference
+        calendar = known.calendars[case.calendar].local(keys_up(known.regions, case.region))
         moved = msgspec.structs.replace(moved, done_due=calendar.due(at.now, done).at if done else None)
         extra = {"done_due": moved.done_due}
     event = FACT_EVENTS[fact](**about(case, leg), at=at.received, via=via, claimed_at=claimed, **extra)

@@ -40,7 +40,8 @@ def open_case(body: OpenCase, case: Case | None, at: Moment) -> Decision:
     owed = _owed(body, known)
     opened = _opened(body, owed, known, at)
     holders = ((duty, routing.holder(known, duty.department, opened.region)) for duty in owed.duties)
-    legs = [issue(opened.id, number, duty, held, known.calendar, at.now) for number, (duty, held) in enumerate(holders, 1)]
+    days = known.calendar.local(keys_up(known.regions, opened.region))
+    legs = [issue(opened.id, number, duty, held, days, at.now) for number, (duty, held) in enumerate(holders, 1)]
     told = CaseOpened(
         report=opened.report,
         code=opened.code,

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -12,13 +13,16 @@ import pytest
 from services.referral import app, handlers, store
 from services.referral.domain.agency import agency_id
 from services.referral.domain.case import Case
-from shared.calendar import NATIONAL
+from services.referral.domain.rules import RuleSet
+from shared.bells import Bells
+from shared.calendar import NATIONAL, Calendar
 from shared.contracts.intake import ChildNamed, ReportAccepted
 from shared.database import connect
 from shared.identifiers import case_id, uuid7
 from shared.messages import Message, Response
 from shared.reference import Reference
-from shared.room import Bells, Room
+from shared.room import Room
+from tests.integration.referral.desk import Desk
 from tests.support import county
 
 NOW = datetime(2026, 11, 24, 2, tzinfo=UTC)
@@ -39,8 +43,9 @@ class Referral:
             "create or replace function heli_now() returns timestamptz language sql volatile as"
             " 'select clock_timestamp() + (select by from shift)'"
         )
-        for name, data in (("rules", max(app.RULES.glob("*.yaml")).read_bytes()), ("calendar", NATIONAL.read_bytes())):
-            await store.remember(self.pool, name, name, data)
+        rules, calendar = max(app.RULES.glob("*.yaml")).read_bytes(), NATIONAL.read_bytes()
+        await store.remember(self.pool, "rules", RuleSet.parse(rules).hash, rules)
+        await store.remember(self.pool, "calendar", Calendar.parse(calendar).hash, calendar)
         for entry in county.AGENCIES:
             await self.agencies.handle([Message(body=handlers.PutAgency(entry), aggregate=agency_id(entry.agency))])
 
@@ -94,4 +99,16 @@ async def referral(database: Callable[[str], Awaitable[str]]) -> AsyncIterator[R
     referral = Referral(pool)
     await referral.prepare()
     yield referral
+    await pool.close()
+
+
+@pytest.fixture
+async def desk(database: Callable[[str], Awaitable[str]], tmp_path: Path) -> AsyncIterator[Desk]:
+    """The same with HTTP before it."""
+    url = await database("referral")
+    pool = await connect(url, 3, "test")
+    await Referral(pool).prepare()
+    desk = await Desk.over(url, tmp_path)
+    yield desk
+    await desk.close()
     await pool.close()

@@ -1,0 +1,1 @@
+"""How does an agency directory come from a sheet or from the division data?"""

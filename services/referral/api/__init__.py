@@ -1,0 +1,12 @@
+"""What may be asked of referral by HTTP? Agencies answer, lists of legs and cases, the directory, an operator's view of a report."""
+
+from fastapi import APIRouter
+
+from services.referral.api import directory, imports, legs, lists, operations
+from services.referral.api.directory import version_in
+
+__all__ = ["router", "version_in"]
+
+router = APIRouter()
+for part in (lists, legs, directory, imports, operations):
+    router.include_router(part.router)

@@ -1,0 +1,102 @@
+"""Which legs and cases may who list, narrowed to what, page by page?
+
+An agency lists what it holds; an operator everything; a joint-conference office also what is overdue at others in its region.
+"""
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi import Response as HttpResponse
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from services.referral import store
+from services.referral.api.shown import case_shown, leg_shown, whole_case
+from services.referral.domain.agency import CODE, places_below
+from services.referral.domain.routing import Knowledge
+from services.referral.domain.rules import Grade
+from services.referral.store import LEG_STATES, Wanted
+from shared import paging
+from shared.contracts.directory import JOINT_CONFERENCE
+from shared.errors import Fault, Problem
+from shared.http import reply
+from shared.identity import Allow, Caller
+from shared.messages import Response
+
+Lister = Annotated[Caller, Depends(Allow("agency", "operator"))]
+router = APIRouter()
+
+
+class Asked(BaseModel):
+    """What a list is narrowed to. `region`: 6, 9 or 12 digits, that place and everything in it; `due_before`: a running clock ends before then."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+    agency: str | None = Field(default=None, pattern=f"^{CODE.pattern}$")
+    overdue: bool = False
+    region: str | None = Field(default=None, pattern=r"^(nbs:)?(\d{6}|\d{9}|\d{12})$")
+    grade: Grade | None = None
+    due_before: AwareDatetime | None = None
+    after: str | None = Field(default=None, description="`next` of the page before.")
+    limit: int = Field(default=50, ge=1, le=paging.MOST)
+
+
+class LegsAsked(Asked):
+    """`state`: `open` or `ended`, or the furthest fact of an open leg, or an end."""
+
+    state: Literal[LEG_STATES] = "open"  # type: ignore[valid-type]
+
+
+class CasesAsked(Asked):
+    """`agency`, `overdue` and `due_before` ask for cases that have such a leg."""
+
+    state: Literal["open", "closed", "any"] = "open"
+
+
+@router.get("/legs", tags=["legs"])
+async def legs(request: Request, caller: Lister, asked: Annotated[LegsAsked, Query()]) -> HttpResponse:
+    """Legs, oldest first: an agency's own; an operator's and a joint-conference office's `agency` may be another (the office: overdue ones)."""
+    wanted = narrowed(asked, asked.state, caller, await _known(request))
+    found = await store.list_legs(request.app.state.engine, wanted, paging.position(asked.after), asked.limit)
+    last = found[-1][0] if len(found) == asked.limit else None
+    following = paging.cursor(last.issued_at, last.id) if last else None
+    return reply(Response.json(200, {"legs": [leg_shown(*pair) for pair in found], "next": following}))
+
+
+@router.get("/cases", tags=["cases"])
+async def cases(request: Request, caller: Lister, asked: Annotated[CasesAsked, Query()]) -> HttpResponse:
+    """Cases, oldest first, with those legs that the caller may list; who may list which is as for legs."""
+    wanted = narrowed(asked, asked.state, caller, await _known(request))
+    found = await store.list_cases(request.app.state.engine, wanted, paging.position(asked.after), asked.limit)
+    last = found[-1][0] if len(found) == asked.limit else None
+    following = paging.cursor(last.opened_at, last.id) if last else None
+    show = whole_case if caller.kind == "operator" else case_shown
+    return reply(Response.json(200, {"cases": [show(*pair) for pair in found], "next": following}))
+
+
+async def _known(request: Request) -> Knowledge:
+    known: Knowledge = await request.app.state.cases.room.reference.value(request.app.state.pool)
+    return known
+
+
+def narrowed(asked: Asked, state: str, caller: Caller, known: Knowledge) -> Wanted:
+    """What was asked, cut to what the caller may see. Raises Problem 403 for another agency's, 422 for a region that is none."""
+    places = None if asked.region is None else _places(asked.region, known)
+    agency = asked.agency
+    if caller.kind == "agency" and agency != caller.party:
+        office = known.directory.get(caller.party)
+        overseeing = office is not None and office.department == JOINT_CONFERENCE and office.active and asked.overdue
+        if agency is not None and not overseeing:
+            raise Problem(403, "not-for-you", "An agency lists its own; a joint-conference office also what is overdue in its region.")
+        if office is not None and overseeing:
+            own = _places(office.region, known)
+            places = own if places is None else own & places
+        else:
+            agency = caller.party
+    return Wanted(agency=agency, state=state, overdue=asked.overdue, places=places, grade=asked.grade, due_before=asked.due_before)
+
+
+def _places(code: str, known: Knowledge) -> frozenset[str]:
+    region = known.regions.find(code)
+    if region is None:
+        fault = Fault("/region", "region-unknown", "A division code of 6, 9 or 12 digits that is in the division data.")
+        raise Problem(422, "invalid", "Nothing can be listed.", faults=(fault,))
+    return places_below(known.regions, region)

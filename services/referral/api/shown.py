@@ -1,0 +1,69 @@
+"""What is said of a leg and of a case: ids, codes and times, no place below the county except to an operator?"""
+
+from typing import Any
+
+from services.referral.domain.leg import CLOCKS, Leg
+from services.referral.tables import CaseRow, LegRow
+from shared.regions import Regions
+
+
+def leg_shown(row: LegRow, case: CaseRow) -> dict[str, Any]:
+    leg = Leg(**row.model_dump())
+    missed = leg.missed.split()
+    clocks = {
+        clock: {
+            "due": getattr(leg, f"{clock}_due"),
+            "at": leg.ended_at if clock == "done" else getattr(leg, f"{clock}_at"),
+            "missed": clock in missed,
+        }
+        for clock in CLOCKS
+    }
+    return {
+        "leg": leg.id,
+        "case": case.id,
+        "report": case.report,
+        "code": case.code,
+        "grade": case.grade,
+        "county": county_of(case),
+        "agency": leg.agency,
+        "department": leg.department,
+        "duty": leg.duty,
+        "unassigned": leg.unassigned,
+        "replaces": leg.replaces,
+        "issued_at": leg.issued_at,
+        "state": leg.state,
+        "ended": leg.ended,
+        "end_code": leg.end_code,
+        "clocks": clocks,
+        "rungs_fired": leg.rung,
+        "told": leg.told.split(),
+        "next_rung": leg.rung_due,
+    }
+
+
+def case_shown(case: CaseRow, rows: list[LegRow]) -> dict[str, Any]:
+    """To everybody who may see the case."""
+    return {
+        "case": case.id,
+        "report": case.report,
+        "code": case.code,
+        "number": case.number,
+        "grade": case.grade,
+        "county": county_of(case),
+        "opened_at": case.opened_at,
+        "closed_at": case.closed_at,
+        "legs": [leg_shown(row, case) for row in rows],
+    }
+
+
+def whole_case(case: CaseRow, rows: list[LegRow]) -> dict[str, Any]:
+    """To an operator: the child's id, the place and the next deadline too."""
+    return {**case_shown(case, rows), "child": case.child, "region": case.region, "next_due": case.next_due}
+
+
+def county_of(case: CaseRow) -> str:
+    """The code of the case's county; of the place itself where it is above one."""
+    regions = Regions.load()
+    place = regions.find(case.region)
+    county = regions.county(place) if place else None
+    return county.code if county else case.region
