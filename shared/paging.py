@@ -1,7 +1,9 @@
 """How is a long list read in pages? By an opaque cursor over (time, id): nothing is skipped or shown twice while rows are added."""
 
 import base64
+from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from shared.errors import Fault, Problem
@@ -12,6 +14,11 @@ MOST = 200
 
 def cursor(at: datetime, key: UUID) -> str:
     return base64.urlsafe_b64encode(f"{at.isoformat()}|{key}".encode()).decode()
+
+
+def following(rows: Sequence[Any], limit: int, time: str) -> str | None:
+    """The cursor of the page behind a full one: after its last row, by that column and the id. None: this was the last page."""
+    return cursor(getattr(rows[-1], time), rows[-1].id) if len(rows) == limit else None
 
 
 def position(text: str | None) -> tuple[datetime, UUID] | None:

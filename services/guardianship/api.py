@@ -31,14 +31,14 @@ async def children(
         raise Problem(403, "not-for-you", "The children's register is kept by townships and led by civil affairs.")
     found = await store.page(request.app.state.engine, _regions(caller.region), paging.position(after), limit)
     rows = [_shown(child, cases) for child, cases in found]
-    last = found[-1][0] if len(found) == limit else None
-    return reply(Response.json(200, {"children": rows, "next": paging.cursor(last.opened_at, last.id) if last else None}))
+    following = paging.following([child for child, _ in found], limit, "opened_at")
+    return reply(Response.json(200, {"children": rows, "next": following}))
 
 
 def _regions(code: str) -> list[str]:
     regions = Regions.load()
     own = regions.find(code)
-    return [region.code for region in regions if own is not None and regions.within(region, own)]
+    return [region.code for region in regions.below(own)] if own is not None else []
 
 
 def _shown(child: Any, cases: list[Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from services.referral import store
 from services.referral.domain.agency import CODE, DEPARTMENTS, agency_id
+from services.referral.domain.routing import Knowledge
 from services.referral.handlers import PutAgency
 from shared.contracts.directory import AgencyChanged
 from shared.errors import NotFound
@@ -17,6 +18,7 @@ from shared.identity import Allow, Caller
 from shared.messages import Message, Response
 
 Operator = Annotated[Caller, Depends(Allow("operator"))]
+Place = Annotated[str, Field(pattern=r"^(nbs:)?(\d{6}|\d{9}|\d{12})$")]
 Code = Annotated[str, Path(pattern=f"^{CODE.pattern}$")]
 _ETAG = re.compile(r'"?([0-9]{1,9})"?')
 router = APIRouter(tags=["directory"])
@@ -38,10 +40,16 @@ class AgencyBody(BaseModel):
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
     name: Annotated[str, Field(min_length=1, max_length=120), READABLE]
     department: Literal[DEPARTMENTS]  # type: ignore[valid-type]
-    region: str = Field(pattern=r"^(nbs:)?(\d{6}|\d{9}|\d{12})$")
+    region: Place
     superior: str | None = None
     phone: Annotated[str, Field(max_length=40), READABLE] = ""
     active: bool = True
+
+
+async def known_now(request: Request) -> Knowledge:
+    """The directory with rules, calendars and divisions, as the rooms have it in this moment."""
+    known: Knowledge = await request.app.state.agencies.room.reference.value(request.app.state.pool)
+    return known
 
 
 @router.put("/agencies/{code}")

@@ -8,7 +8,7 @@ from fastapi import Response as HttpResponse
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from services.referral import store
-from services.referral.api.directory import AgencyBody, Operator
+from services.referral.api.directory import AgencyBody, Operator, known_now
 from services.referral.domain.agency import CODE, agency_id
 from services.referral.domain.importing import Import, judge, same
 from services.referral.domain.routing import Knowledge
@@ -80,7 +80,7 @@ class Sorted:
 @router.post("/agencies/check", max_body_size=BODY)
 async def check(body: ImportBody, request: Request, _: Operator) -> HttpResponse:
     """What an import of these rows would do: a verdict for each, and the gaps it would leave. Changes nothing."""
-    return reply(Response.json(200, Sorted(body.agencies, await _known(request)).said(applied=False)))
+    return reply(Response.json(200, Sorted(body.agencies, await known_now(request)).said(applied=False)))
 
 
 @router.post("/agencies/import", max_body_size=BODY)
@@ -89,7 +89,7 @@ async def import_agencies(body: ImportBody, request: Request, caller: Operator) 
 
     Needs no Idempotency-Key: the same rows again are `unchanged`.
     """
-    known = await _known(request)
+    known = await known_now(request)
     found = Sorted(body.agencies, known)
     if found.unreadable or any(one.verdict == "rejected" for one in found.set.verdicts):
         raise Problem(422, "rows-rejected", "Some rows break a rule. Nothing was changed.", **found.said(applied=False))
@@ -97,11 +97,6 @@ async def import_agencies(body: ImportBody, request: Request, caller: Operator) 
         raise Problem(409, "directory-gap", "The directory would have gaps. Nothing was changed.", **found.said(applied=False))
     await _apply(request.app.state.agencies.room, found.set, known, caller, message_of(request))
     return reply(Response.json(200, found.said(applied=True)))
-
-
-async def _known(request: Request) -> Knowledge:
-    known: Knowledge = await request.app.state.agencies.room.reference.value(request.app.state.pool)
-    return known
 
 
 async def _apply(room: Room, found: Import, known: Knowledge, caller: Caller, traceparent: str | None) -> None:

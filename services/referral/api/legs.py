@@ -90,7 +90,7 @@ async def _messages(body: BulkBody, request: Request, caller: Caller) -> list[Me
 
 
 async def _one(request: Request, answer: Answer, row: RowBody, message: Message, own: set[UUID]) -> Response:
-    """A leg of somebody else is told apart here: in the room it would be the whole transaction's 404."""
+    """A leg of somebody else is told apart here: the room would keep its 404 under the key, also when the right comes a moment later."""
     _complete(answer, row)
     if row.leg not in own:
         raise NotFound

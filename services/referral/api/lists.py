@@ -10,6 +10,7 @@ from fastapi import Response as HttpResponse
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from services.referral import store
+from services.referral.api.directory import Place, known_now
 from services.referral.api.shown import case_shown, leg_shown, whole_case
 from services.referral.domain.agency import CODE, places_below
 from services.referral.domain.routing import Knowledge
@@ -32,7 +33,7 @@ class Asked(BaseModel):
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
     agency: str | None = Field(default=None, pattern=f"^{CODE.pattern}$")
     overdue: bool = False
-    region: str | None = Field(default=None, pattern=r"^(nbs:)?(\d{6}|\d{9}|\d{12})$")
+    region: Place | None = None
     grade: Grade | None = None
     due_before: AwareDatetime | None = None
     after: str | None = Field(default=None, description="`next` of the page before.")
@@ -54,27 +55,20 @@ class CasesAsked(Asked):
 @router.get("/legs", tags=["legs"])
 async def legs(request: Request, caller: Lister, asked: Annotated[LegsAsked, Query()]) -> HttpResponse:
     """Legs, oldest first: an agency's own; an operator's and a joint-conference office's `agency` may be another (the office: overdue ones)."""
-    wanted = narrowed(asked, asked.state, caller, await _known(request))
+    wanted = narrowed(asked, asked.state, caller, await known_now(request))
     found = await store.list_legs(request.app.state.engine, wanted, paging.position(asked.after), asked.limit)
-    last = found[-1][0] if len(found) == asked.limit else None
-    following = paging.cursor(last.issued_at, last.id) if last else None
+    following = paging.following([leg for leg, _ in found], asked.limit, "issued_at")
     return reply(Response.json(200, {"legs": [leg_shown(*pair) for pair in found], "next": following}))
 
 
 @router.get("/cases", tags=["cases"])
 async def cases(request: Request, caller: Lister, asked: Annotated[CasesAsked, Query()]) -> HttpResponse:
     """Cases, oldest first, with those legs that the caller may list; who may list which is as for legs."""
-    wanted = narrowed(asked, asked.state, caller, await _known(request))
+    wanted = narrowed(asked, asked.state, caller, await known_now(request))
     found = await store.list_cases(request.app.state.engine, wanted, paging.position(asked.after), asked.limit)
-    last = found[-1][0] if len(found) == asked.limit else None
-    following = paging.cursor(last.opened_at, last.id) if last else None
+    following = paging.following([case for case, _ in found], asked.limit, "opened_at")
     show = whole_case if caller.kind == "operator" else case_shown
     return reply(Response.json(200, {"cases": [show(*pair) for pair in found], "next": following}))
-
-
-async def _known(request: Request) -> Knowledge:
-    known: Knowledge = await request.app.state.cases.room.reference.value(request.app.state.pool)
-    return known
 
 
 def narrowed(asked: Asked, state: str, caller: Caller, known: Knowledge) -> Wanted:
