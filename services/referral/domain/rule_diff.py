@@ -27,7 +27,7 @@ def differences(one: RuleSet, other: RuleSet) -> tuple[Change, ...]:
         *_duties(one, other),
         *_rows(one, other),
         *_obligations(one, other),
-        *_compared(EVERY_DUTY, "clock", _leg_clocks(one), _leg_clocks(other)),
+        *_compared(EVERY_DUTY, "clock", _plain(one.clocks), _plain(other.clocks)),
         *_compared(EVERY_DUTY, "ladder", _plain(one.ladders), _plain(other.ladders)),
         *_compared("the grade", "row", _named(one.grades, "row"), _named(other.grades, "row")),
         *_compared(WHOLE_CASE, "", _rest(one), _rest(other)),
@@ -54,10 +54,6 @@ def _obligations(one: RuleSet, other: RuleSet) -> Iterable[Change]:
         duties = dict.fromkeys(table[name].duty or WHOLE_CASE for table in (before, after) if name in table)
         sides = ({name: _fields(table[name])} if name in table else {} for table in (before, after))
         yield from _compared(" and ".join(duties), "clock", *sides)
-
-
-def _leg_clocks(rules: RuleSet) -> _Table:
-    return {grade: _fields(clocks) for grade, clocks in rules.clocks.items()}
 
 
 def _rest(rules: RuleSet) -> _Table:
