@@ -102,7 +102,9 @@ def test_a_signing_secret_is_named_except_in_tests(tmp_path: Path) -> None:
     assert shown(faults_in(tmp_path)) == ["services/x/api.py:2: a signing secret"]
 
 
-@pytest.mark.parametrize("text", ["GET /intake/reports", "{root}/work/a", "https://127.0.0.1/", "the url of a home", ".heli/home/a"])
+@pytest.mark.parametrize(
+    "text", ["GET /intake/reports", f"{{root}}{SLASH}work{SLASH}a", "https://127.0.0.1/", "the url of a home", f".heli{SLASH}home{SLASH}a"]
+)
 def test_a_plain_line_is_not_named(tmp_path: Path, text: str) -> None:
     assert shown(faults_in(planted(tmp_path, "deploy/a.py", text))) == []
 
