@@ -14,7 +14,9 @@ from rich.table import Column, Table
 
 from deploy.local import directory
 from deploy.local.state import State
+from services.referral.domain.agency import entry_of
 from services.referral.domain.explaining import Explanation, ShownClock, explain
+from services.referral.domain.importing import placed
 from services.referral.domain.routing import Knowledge
 from services.referral.domain.rule_rows import Facts, Group, Reporter, Sex, Situation
 from services.referral.domain.rules import RuleSet
@@ -98,17 +100,10 @@ def _directory(file: Path | None, regions: Regions) -> dict[str, AgencyChanged]:
         return {}
     rows = directory.agencies(found)
     try:
-        entries = [msgspec.convert(_filled(row, regions), AgencyChanged, strict=False) for row in rows]
+        entries = [placed(entry_of({**row, "region": str(row["region"])}), regions) for row in rows]
     except (msgspec.ValidationError, KeyError) as reason:
         raise RuntimeError(f"The agency directory {found} cannot be read: {reason}") from reason
     return {entry.agency: entry for entry in entries}
-
-
-def _filled(row: dict[str, Any], regions: Regions) -> dict[str, Any]:
-    place = regions.find(str(row["region"]))
-    told = {name: value for name, value in row.items() if name != "code"}
-    usual = {"superior": None, "phone": "", "active": True, "version": 0}
-    return {**usual, **told, "agency": row["code"], "region": place.key if place else str(row["region"])}
 
 
 def warn(warnings: Iterable[str]) -> None:

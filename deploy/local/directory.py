@@ -5,14 +5,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import yaml
+import msgspec
 
 from deploy.keys import REGION_DIGITS, Claims
 
 SAMPLE = Path(__file__).parents[1] / "sample" / "directory.yaml"
 HARBIN = "230100000000"
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""The one written in Python takes seconds for the thousands of agencies of a province."""
 MOST_TOPICS = 200
 """Agencies that get their two topics unasked. A local broker is no home for thousands; who wants a feed there asks for it."""
 SCHOOL = Claims(kind="reporter", party="school-demo", region=HARBIN, reporter_kind="school")
@@ -26,8 +24,8 @@ def path() -> Path:
 def agencies(file: Path) -> list[dict[str, Any]]:
     """The entries of the file as they stand there (`code`, `department`, `region` ...); referral is the one that judges them."""
     try:
-        entries: list[dict[str, Any]] = yaml.load(file.read_bytes(), LOADER)["agencies"]  # noqa: S506 - a safe loader
-    except (OSError, yaml.YAMLError, KeyError, TypeError) as reason:
+        entries: list[dict[str, Any]] = msgspec.yaml.decode(file.read_bytes())["agencies"]
+    except (OSError, msgspec.DecodeError, KeyError, TypeError) as reason:
         raise RuntimeError(
             f"The agency directory {file} cannot be read: {reason}\nRepair: unset HELI_DIRECTORY, or point it at a file"
         ) from reason

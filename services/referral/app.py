@@ -3,11 +3,10 @@
 from pathlib import Path
 
 import msgspec
-import yaml
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from services.referral import api, consumer, handlers, store
-from services.referral.domain.agency import CODE, Agency, agency_id, gaps_in, superior_first
+from services.referral.domain.agency import CODE, Agency, agency_id, entry_of, gaps_in, superior_first
 from services.referral.domain.case import Case
 from services.referral.domain.rules import RuleSet, RuleSetError
 from shared import broker, calendar, database, http, operator
@@ -26,7 +25,6 @@ from shared.settings import Settings
 RULES = Path(__file__).parent / "rules"
 CHUNK = 500
 """Entries of the directory file in one transaction."""
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the one in Python takes seconds for a province
 
 
 def case_labels(case: Case) -> dict[str, str]:
@@ -121,12 +119,11 @@ async def enter_directory(entries: list[AgencyChanged], agencies: Room) -> None:
 def read_directory(path: Path) -> list[AgencyChanged]:
     """Reads a directory file: `agencies`, a list of entries with the fields of `PUT /referral/agencies/{code}` and their code."""
     try:
-        rows = yaml.load(path.read_bytes(), _LOADER)["agencies"]  # noqa: S506 - a safe loader
-        filled = [{"superior": None, "phone": "", "active": True, "version": 0} | row | {"agency": str(row["code"])} for row in rows]
-        if wrong := [str(row["code"]) for row in filled if not CODE.fullmatch(row["agency"])]:
+        rows = msgspec.yaml.decode(path.read_bytes())["agencies"]
+        if wrong := [code for code in (str(row["code"]) for row in rows) if not CODE.fullmatch(code)]:
             raise SystemExit(
                 f"services.referral: {path}: an agency code is {CODE.pattern}, not {wrong[0]!r}: it becomes part of topic names"
             )
-        return [msgspec.convert({k: v for k, v in row.items() if k != "code"}, AgencyChanged, strict=False) for row in filled]
-    except (OSError, yaml.YAMLError, KeyError, TypeError, msgspec.ValidationError) as reason:
+        return [entry_of(row) for row in rows]
+    except (OSError, KeyError, TypeError, msgspec.DecodeError) as reason:
         raise SystemExit(f"services.referral: the directory file {path} cannot be read: {reason}") from reason

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import get_args
+from typing import Any, get_args
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 import msgspec
@@ -53,6 +53,13 @@ class Agency(msgspec.Struct, frozen=True, kw_only=True):
         """One more refused record in the running minute."""
         fresh = self.refused_from is None or now - self.refused_from > timedelta(minutes=1)
         return msgspec.structs.replace(self, refused=1 if fresh else self.refused + 1, refused_from=now if fresh else self.refused_from)
+
+
+def entry_of(row: Mapping[str, Any]) -> AgencyChanged:
+    """An entry as a directory file has it, by its `code`; superior, phone and active may be left out. Raises KeyError, msgspec.ValidationError."""
+    told = {name: value for name, value in row.items() if name != "code"}
+    usual = {"superior": None, "phone": "", "active": True, "version": 0}
+    return msgspec.convert({**usual, **told, "agency": str(row["code"])}, AgencyChanged, strict=False)
 
 
 def agency_id(code: str) -> UUID:
