@@ -101,7 +101,7 @@ class World:
         directory.write_text(ROOT)
         environment = {"HELI_RETRY_SCHEDULE": "0.3,0.6,1,2", **stack.pop("environment", {})}
         self.state = State(folder / "heli")
-        self.stack = Stack(self.state, supervise=False, directory_file=directory, environment=environment, **stack)
+        self.stack = Stack(self.state, directory_file=directory, environment=environment, **{"supervise": False, **stack})
         self.receiver = Receiver()
         self._towns = list(_townships())
         self._units = itertools.count(1)
