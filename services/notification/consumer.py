@@ -9,7 +9,7 @@ from faststream.kafka import KafkaRouter
 from faststream.kafka.annotations import KafkaMessage
 
 from services.notification import store
-from services.notification.domain import agency_notice_id
+from services.notification.domain import agency_notice_id, refusal_notice_id
 from shared.broker import Batch, Listener, Read, Route, Unreadable, subscriber
 from shared.contracts import directory, intake, operations, referral
 from shared.contracts.directory import AgencyChanged
@@ -72,10 +72,10 @@ def of_leg(event: referral.LegEvent, _: Read) -> Sequence[Message]:
 
 
 def answer_refused(event: referral.AnswerRefused, _: Read) -> Sequence[Message]:
-    """Whoever answered by HTTP has been told in the response."""
-    if event.via not in ("topic", "link"):
-        return []
-    return [Message(body=event, aggregate=event.leg or agency_notice_id(event.agency))]
+    """Whoever answered by HTTP has been told in the response. By topic every record is a subject of its own; by link the leg's page shows it."""
+    if event.via == "topic":
+        return [Message(body=event, aggregate=refusal_notice_id(event.agency, event.partition, event.offset))]
+    return [Message(body=event, aggregate=event.leg)] if event.via == "link" and event.leg is not None else []
 
 
 def of_report(event: intake.ReportStalled | intake.ReportProgressed, _: Read) -> Sequence[Message]:

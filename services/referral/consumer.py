@@ -10,11 +10,13 @@ from faststream import Context
 from faststream.kafka import KafkaRouter
 from faststream.kafka.annotations import KafkaMessage
 
+from services.referral import store
 from services.referral.domain.agency import agency_id
 from services.referral.domain.leg import Answer, DeclineReason, Outcome
 from services.referral.handlers import NoteDelivery, OpenCase, RefuseUnreadable, TakeAnswer
 from shared.broker import Listener, Read, Route, Unreadable, hand, patiently, subscriber
 from shared.contracts import intake, notification
+from shared.errors import NotFound
 from shared.identifiers import case_id, case_of
 from shared.messages import Message, Record
 from shared.room import Room
@@ -82,7 +84,7 @@ _reply = msgspec.json.Decoder(Reply)
 
 
 class Replies:
-    """Turns records of all replies topics into answers; an unreadable one is refused on its agency's feed, never parked."""
+    """Turns records of all replies topics into answers; what is none, or of another's leg, is refused on its agency's feed, never parked."""
 
     def __init__(self, cases: Room, agencies: Room) -> None:
         self.cases, self.agencies = cases, agencies
@@ -91,15 +93,22 @@ class Replies:
         await patiently("replies", lambda: self.apply([item.record for item in batch]))
 
     async def apply(self, records: Sequence[Record]) -> None:
-        answers, unreadable = [], []
+        answers, refused = [], []
         for record in records:
             try:
                 answers.append(answer_of(record))
             except (msgspec.MsgspecError, ValueError, RecursionError) as reason:
-                unreadable.append(refusal_of(record, "contract" if isinstance(reason, msgspec.ValidationError) else "malformed"))
-        for room, messages in ((self.cases, answers), (self.agencies, unreadable)):
+                refused.append(refusal_of(record, "contract" if isinstance(reason, msgspec.ValidationError) else "malformed"))
+        own, strange = await self._apart(answers)
+        for room, messages in ((self.cases, own), (self.agencies, [*refused, *strange])):
             if messages:
                 await hand(room, messages)
+
+    async def _apart(self, answers: Sequence[Message]) -> tuple[list[Message], list[Message]]:
+        """Answers to legs of the agency that speaks, and refusals of the others: those are the agency's own fault, and limited there."""
+        agencies = await store.agencies_of(self.cases.pool, [message.body.leg for message in answers]) if answers else {}
+        own = [message for message in answers if agencies.get(message.body.leg) == message.body.agency]
+        return own, [_strange(message) for message in answers if agencies.get(message.body.leg) != message.body.agency]
 
 
 def speaker(record: Record) -> str:
@@ -132,6 +141,12 @@ def refusal_of(record: Record, reason: str) -> Message:
     agency = speaker(record)
     body = RefuseUnreadable(agency, reason, record.partition, record.offset)
     return Message(body=body, aggregate=agency_id(agency), id=place_of(record), source=record.topic, actor=agency)
+
+
+def _strange(message: Message) -> Message:
+    said: TakeAnswer = message.body
+    body = RefuseUnreadable(said.agency, NotFound().slug, said.partition or 0, said.offset or 0, said.leg, said.answer)
+    return msgspec.structs.replace(message, body=body, aggregate=agency_id(said.agency), received=None)
 
 
 def place_of(record: Record) -> str:

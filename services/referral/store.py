@@ -30,6 +30,7 @@ CASE, LEG = ", ".join(Case.__struct_fields__[:-1]), ", ".join(Leg.__struct_field
 AGENCY = columns_of(AgencyRow)
 LOCK = f"select {CASE} from case_file where id = any($1::uuid[]) order by id for update"
 LEGS = f"select {LEG} from leg where case_id = any($1::uuid[]) order by case_id, number"
+WHOSE = "select id, agency from leg where id = any($1::uuid[])"
 DUE = f"select {CASE} from case_file where next_due <= (select heli_now()) order by next_due limit $1 for update skip locked"
 LOCK_AGENCIES = f"select {AGENCY} from agency where id = any($1::uuid[]) order by id for update"
 DUE_AGENCIES = f"select {AGENCY} from agency where next_due <= (select heli_now()) limit $1 for update skip locked"
@@ -225,6 +226,11 @@ async def legs_held(engine: AsyncEngine, agency: str, keys: list[UUID]) -> set[U
     query = select(LegRow.id).where(col(LegRow.id).in_(keys), LegRow.agency == agency)
     async with AsyncSession(engine) as session:
         return set((await session.exec(query)).all())
+
+
+async def agencies_of(db: Any, keys: list[UUID]) -> dict[UUID, str]:
+    """Whose these legs are; that never changes, so it may be asked before the room locks anything."""
+    return {row["id"]: row["agency"] for row in await db.fetch(WHOSE, keys)}
 
 
 async def leg(engine: AsyncEngine, key: UUID) -> tuple[LegRow, CaseRow] | None:

@@ -4,7 +4,7 @@ from services.notification.domain.delivering import Sending, acknowledged, arriv
 from services.notification.domain.endpoint import Endpoint, endpoint_id
 from services.notification.domain.known import Known
 from services.notification.domain.links import LinkClaim, Links
-from services.notification.domain.notice import Channel, Delivery, Notice, State, agency_notice_id, delivery_id
+from services.notification.domain.notice import Channel, Delivery, Notice, State, agency_notice_id, delivery_id, refusal_notice_id
 
 __all__ = [
     "Channel",
@@ -23,6 +23,7 @@ __all__ = [
     "delivery_id",
     "end_waiting",
     "endpoint_id",
+    "refusal_notice_id",
     "tell",
     "tick",
 ]

@@ -125,5 +125,10 @@ def delivery_id(event: str, party: str, channel: Channel) -> UUID:
 
 
 def agency_notice_id(code: str) -> UUID:
-    """The notice of what concerns a party itself: a test, a refusal that names no leg."""
+    """The notice of what concerns a party itself: a test."""
     return uuid5(_AGENCIES, code)
+
+
+def refusal_notice_id(agency: str, partition: int | None, offset: int | None) -> UUID:
+    """One for each refused record: never the leg it names, which may be another's, nor one that all refusals of an agency would fill."""
+    return uuid5(_AGENCIES, f"refused:{agency}/{partition}/{offset}")

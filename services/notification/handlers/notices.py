@@ -11,7 +11,7 @@ from services.notification import domain
 from services.notification.domain import Known, Notice, telling
 from shared.contracts.directory import OPERATIONS
 from shared.contracts.intake import ReportProgressed, ReportStalled
-from shared.contracts.notification import ENDPOINT_TESTED, REPORT_PROGRESSED, LinkAnswered, NoticeData
+from shared.contracts.notification import ANSWER_REFUSED, ENDPOINT_TESTED, REPORT_PROGRESSED, LinkAnswered, NoticeData
 from shared.contracts.operations import StreamParked
 from shared.contracts.referral import AnswerRefused, LegAccepted, LegActive, LegDeclined, LegEscalated, LegEvent, LegFulfilled, LegIssued
 from shared.errors import RuleBroken
@@ -75,10 +75,12 @@ def note_leg_fulfilled(_body: LegFulfilled, notice: Notice | None, _event: str, 
 
 @handle.register
 def tell_answer_refused(body: AnswerRefused, notice: Notice | None, event: str, at: Moment) -> Decision:
-    """By topic: a refusal on the agency's own feed. By link: its page shows what the answer met."""
+    """By topic: a refusal on the agency's own feed; without one there is no way, so nothing waits. By link: its page shows what it met."""
     if body.via == "link":
         return Decision(aggregate=msgspec.structs.replace(notice, refused_state=body.state or body.reason) if notice else None)
-    subject = _of(notice, body.leg or domain.agency_notice_id(body.agency), at)
+    if not _known(at).channels(ANSWER_REFUSED, body.agency):
+        return Decision(aggregate=notice)
+    subject = _of(notice, domain.refusal_notice_id(body.agency, body.partition, body.offset), at)
     return _tell(subject, [telling.answer_refused(body, event)], at)
 
 

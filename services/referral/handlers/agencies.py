@@ -3,6 +3,7 @@
 from collections import ChainMap
 from collections.abc import Mapping
 from typing import cast
+from uuid import UUID
 
 import msgspec
 
@@ -73,12 +74,14 @@ def _keeps_a_root(whole: Mapping[str, AgencyChanged], before: AgencyChanged | No
 
 
 class RefuseUnreadable(msgspec.Struct, frozen=True):
-    """A record on an agency's replies topic is no answer: it is told on its feed by partition and offset."""
+    """A record on an agency's replies topic is no answer to a leg of its own: it is told on its feed by partition and offset."""
 
     agency: str
     reason: str
     partition: int
     offset: int
+    leg: UUID | None = None
+    answer: str | None = None
 
 
 @handle.register
@@ -89,7 +92,14 @@ def refuse_unreadable(body: RefuseUnreadable, agency: Agency | None, at: Moment)
     if counted.refused > REFUSALS_A_MINUTE:
         return Decision(aggregate=counted)
     event = AnswerRefused(
-        about=body.agency, agency=body.agency, via="topic", reason=body.reason, partition=body.partition, offset=body.offset
+        about=body.agency,
+        agency=body.agency,
+        via="topic",
+        reason=body.reason,
+        leg=body.leg,
+        answer=body.answer,
+        partition=body.partition,
+        offset=body.offset,
     )
     return Decision(aggregate=counted, events=(event,))
 

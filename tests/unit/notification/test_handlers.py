@@ -6,7 +6,8 @@ import msgspec
 import pytest
 
 from services.notification import handlers
-from services.notification.domain import Endpoint, Notice, agency_notice_id
+from services.notification.consumer import answer_refused
+from services.notification.domain import Endpoint, Notice, agency_notice_id, refusal_notice_id
 from services.notification.domain.endpoint import ROTATION
 from shared.contracts.notification import EndpointChanged, LinkAnswered, NoticeData
 from shared.errors import RuleBroken
@@ -83,7 +84,7 @@ def test_a_declined_leg_tells_the_superior_if_there_is_one_to_tell() -> None:
 def test_a_refused_answer_by_topic_is_told_on_the_agencys_own_feed_only() -> None:
     both = known(endpoint(AGENCY, feed=True))
     notice = hear(notices.issued(), None, moment(both)).aggregate
-    decision = hear(notices.refused("topic"), notice, moment(both), "event-2")
+    decision = hear(notices.refused("topic", partition=0, offset=7), None, moment(both), "event-2")
     (data,) = entries(decision)
     assert (data.about, data.reason, data.state, data.leg, data.report, data.code) == (
         "answer.refused",
@@ -93,15 +94,24 @@ def test_a_refused_answer_by_topic_is_told_on_the_agencys_own_feed_only() -> Non
         None,
         None,
     )
-    assert notices.states(decision.aggregate)["police-county/topic"] == "sent"
-    assert len(decision.aggregate.deliveries) == 3
+    assert notices.states(decision.aggregate) == {"police-county/topic": "sent"}
+    assert decision.aggregate.id not in (notice.id, agency_notice_id(AGENCY))
+
+
+def test_refusals_of_an_agency_share_no_notice_and_none_waits_for_a_feed_that_it_never_asked_for() -> None:
+    bodies = [notices.refused("topic", partition=0, offset=offset) for offset in range(3)]
+    heard = [answer_refused(body, None) for body in bodies]  # type: ignore[arg-type]
+    assert len({message.aggregate for messages in heard for message in messages} - {LEG}) == 3
+    nowhere = hear(bodies[0], None, moment(known(endpoint(AGENCY))), "event-2")
+    assert (nowhere.aggregate, nowhere.events) == (None, ())
 
 
 def test_an_unreadable_answer_is_refused_by_its_place() -> None:
     body = notices.refused("topic", leg=None, state=None, reason="unreadable", partition=0, offset=7)
-    decision = handlers.decide(None, Message(body=body, aggregate=agency_notice_id(AGENCY), id="event-9"), moment(FEED))
+    key = refusal_notice_id(AGENCY, 0, 7)
+    decision = handlers.decide(None, Message(body=body, aggregate=key, id="event-9"), moment(FEED))
     (data,) = entries(decision)
-    assert (decision.aggregate.id, data.partition, data.offset) == (agency_notice_id(AGENCY), 0, 7)
+    assert (decision.aggregate.id, data.partition, data.offset) == (key, 0, 7)
 
 
 def test_a_refused_answer_by_link_is_remembered_for_its_page() -> None:
