@@ -6,10 +6,13 @@ from typing import Any
 
 import yaml
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 DECLARED = Path(__file__).with_name("topics.yaml")
 DAY_MS = 24 * 60 * 60 * 1000
 ALREADY_EXISTS = 36
+OF_THE_TOPIC = 1
+"""The broker's number for a setting that was made for the topic itself."""
 DEAD_LETTER_DAYS = 14
 REPLICAS = 3  # where there are so many brokers
 
@@ -24,7 +27,7 @@ def declared(agencies: Iterable[str], replicas: int = 1) -> list[NewTopic]:
 
 
 async def apply(bootstrap: str, agencies: list[str]) -> list[str]:
-    """Creates what is missing and returns its names; raises RuntimeError when the broker refuses or a topic differs."""
+    """Creates what is missing and returns its names, gives the rest its declared settings; raises RuntimeError when the broker refuses or a topic differs."""
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
     try:
@@ -32,6 +35,7 @@ async def apply(bootstrap: str, agencies: list[str]) -> list[str]:
         wanted = declared(agencies, min(brokers, REPLICAS))  # aiokafka cannot leave the number to the broker
         present = set(await admin.list_topics())
         await _check(admin, [topic for topic in wanted if topic.name in present])
+        await _align(admin, [topic for topic in wanted if topic.name in present])
         missing = [topic for topic in wanted if topic.name not in present]
         return await _create(admin, missing) if missing else []
     finally:
@@ -62,6 +66,22 @@ async def _check(admin: AIOKafkaAdminClient, topics: list[NewTopic]) -> None:
         raise RuntimeError(f"{'; '.join(wrong)}. Repair: heli reset (local), or delete the topic while every service is stopped")
 
 
+async def _align(admin: AIOKafkaAdminClient, topics: list[NewTopic]) -> None:
+    """A topic of an earlier release gets the settings that are declared now; what somebody set beside them stays."""
+    if not topics:
+        return
+    answers = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic.name) for topic in topics])
+    found = {resource[3]: resource[4] for answer in answers for resource in answer.resources}
+    changed = []
+    for topic in topics:
+        own = {name: value for name, value, _, source, *_ in found.get(topic.name, ()) if source == OF_THE_TOPIC}
+        if not topic.topic_configs.items() <= own.items():  # aiokafka sends the whole list: what is missing in it is unset
+            changed.append(ConfigResource(ConfigResourceType.TOPIC, topic.name, own | topic.topic_configs))
+    for answer in await admin.alter_configs(changed) if changed else ():
+        if refused := [f"{name}: error {code} {text or ''}".strip() for code, text, _, name in answer.resources if code]:
+            raise RuntimeError(f"The broker refused settings of topics: {'; '.join(refused)}. Repair: heli doctor, then heli topics apply")
+
+
 def _with_dead_letters(entry: dict[str, Any], replicas: int) -> Iterator[NewTopic]:
     yield _topic(entry, replicas)
     if entry.get("dead_letters"):
@@ -72,6 +92,8 @@ def _topic(entry: dict[str, Any], replicas: int) -> NewTopic:
     configs = {"cleanup.policy": entry["cleanup"]}
     if "retention_days" in entry:
         configs["retention.ms"] = str(entry["retention_days"] * DAY_MS)
+    if entry.get("uncompressed"):
+        configs["compression.type"] = "uncompressed"
     if entry.get("broker_time"):
         configs["message.timestamp.type"] = "LogAppendTime"
     return NewTopic(entry["name"], num_partitions=entry["partitions"], replication_factor=replicas, topic_configs=configs)
