@@ -1,9 +1,9 @@
 """How are records read from Kafka without losing one? Tolerantly, in batches, committed after the transaction."""
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
@@ -15,9 +15,12 @@ from shared import logs
 from shared.contracts import envelope
 from shared.contracts.envelope import Event, Incoming
 from shared.errors import Problem
+from shared.fetching import Consumer
 from shared.messages import Message, Outgoing, Record
-from shared.parking import Parked, TooMuchParked
-from shared.room import NOBODY, TRANSIENT, Room, Settle
+from shared.parking import Parked
+from shared.patience import patiently
+from shared.room import NOBODY, Room, Settle
+from shared.salvage import MARK
 
 BATCH: dict[str, Any] = {
     "batch": True,
@@ -48,9 +51,19 @@ class Read(msgspec.Struct, frozen=True):
 Batch = Sequence[Read | Unreadable]
 
 
+class _Broker(KafkaBroker):
+    """FastStream's, with our own consumer in it."""
+
+    async def _connect(self) -> Any:
+        await super()._connect()
+        config: Any = self.config.broker_config
+        config.builder = partial(Consumer, **config.builder.keywords)
+        return config.builder
+
+
 def build(bootstrap: str) -> KafkaBroker:
     """A broker that only consumes: events leave through the outbox. No log of records, no topic made by accident."""
-    return KafkaBroker(
+    return _Broker(
         bootstrap,
         logger=None,
         allow_auto_create_topics=False,
@@ -61,8 +74,12 @@ def build(bootstrap: str) -> KafkaBroker:
     )
 
 
+LAST_MS = 253402300799000
+"""The end of the year 9999. Who writes a record chooses its time, and Python and PostgreSQL know no other years."""
+
+
 def record_of(raw: ConsumerRecord[Any, Any]) -> Record:
-    time = datetime.fromtimestamp(raw.timestamp / 1000, UTC)
+    time = datetime.fromtimestamp(min(max(raw.timestamp, 0), LAST_MS) / 1000, UTC)
     return Record(raw.topic, raw.partition, raw.offset, raw.key, raw.value, tuple(raw.headers), time)
 
 
@@ -87,6 +104,8 @@ async def _decode(message: Any, _original: Any) -> list[Read | Unreadable]:
 
 
 def read(record: Record) -> Read | Unreadable:
+    if record.headers and record.headers[0][0] == MARK:
+        return Unreadable(record, "unfetchable")
     try:
         return Read(record, envelope.read(envelope.text_headers(record.headers), record.value))
     except RecursionError:
@@ -104,51 +123,6 @@ def subscriber(router: KafkaRouter, service: str, topic: str, *, pattern: bool =
     names = () if pattern else (topic,)
     decorator: Callable[[Handler], Handler] = router.subscriber(*names, group_id=f"{service}.{topic}", **where, **BATCH)
     return decorator
-
-
-class _Trouble(msgspec.Struct, frozen=True):
-    error: str
-    transient: bool
-    since: float
-
-
-_TROUBLES: dict[str, _Trouble] = {}
-TROUBLE_SECONDS = 10.0
-
-
-def trouble() -> dict[str, str]:
-    """Topics whose batch has not been applied for so long, and the error: part of what `/ready` tells."""
-    late = time.monotonic() - TROUBLE_SECONDS
-    return {topic: found.error for topic, found in _TROUBLES.items() if found.since < late}
-
-
-def waiting() -> bool:
-    """Whether some consumer waits for what starting the process again would not bring: a database, an operator."""
-    return any(found.transient for found in _TROUBLES.values())
-
-
-async def patiently(topic: str, apply: Callable[[], Awaitable[None]]) -> None:
-    """Returns when a batch is applied, parked or dead-lettered. Waits out what is transient, however long: nothing is skipped."""
-    pause = 0.05
-    while True:
-        try:
-            await apply()
-        except (*TRANSIENT, TooMuchParked) as reason:
-            _note(topic, reason, transient=True)
-        except Exception as reason:  # noqa: BLE001 - an error that we do not know is never parked, never skipped; the watchdog ends it
-            _note(topic, reason, transient=False)
-        else:
-            _TROUBLES.pop(topic, None)
-            return
-        await asyncio.sleep(pause)
-        pause = min(pause * 2, 5.0)
-
-
-def _note(topic: str, reason: Exception, *, transient: bool) -> None:
-    since = _TROUBLES[topic].since if topic in _TROUBLES else time.monotonic()
-    _TROUBLES[topic] = _Trouble(type(reason).__name__, transient, since)
-    log = logs.get("consumer")
-    (log.warning if transient else log.error)("consumer.waits" if transient else "consumer.stuck", topic=topic, error=type(reason).__name__)
 
 
 Split = Callable[[Any, Read], Sequence[Message]]
@@ -176,7 +150,7 @@ class Listener:
         self._decoders = {route.event: msgspec.json.Decoder(route.event) for route in routes}
 
     async def __call__(self, batch: Batch) -> None:
-        await patiently(self.topic, lambda: self.apply(batch))
+        await patiently(self.group, lambda: self.apply(batch))
 
     async def apply(self, batch: Batch) -> None:
         shares: dict[int, tuple[Room, list[Message]]] = {}
@@ -246,18 +220,35 @@ FULL = 200
 async def hand(room: Room, messages: Sequence[Message]) -> None:
     """Applies a batch. A big one goes in two lanes: while one waits for the database the other is decided.
 
-    An aggregate's messages stay in one lane, in their order. Whatever becomes of one lane, the other is finished; what is
-    tried again finds in the inbox what it has done.
+    The messages of an aggregate, and those of a stream that would wait behind each other, stay in one lane, in their order.
+    Whatever becomes of one lane, the other is finished; what is tried again finds in the inbox what it has done.
     """
     if len(messages) < FULL:
         await room.handle(messages)
         return
-    names = list(dict.fromkeys(m.aggregate for m in messages))
-    first = set(names[: len(names) // 2])
-    lanes = [[m for m in messages if (m.aggregate in first) is lane] for lane in (True, False)]
-    for done in await asyncio.gather(*(room.handle(lane) for lane in lanes if lane), return_exceptions=True):
+    for done in await asyncio.gather(*(room.handle(lane) for lane in lanes(messages) if lane), return_exceptions=True):
         if isinstance(done, BaseException):
             raise done
+
+
+def lanes(messages: Sequence[Message]) -> list[list[Message]]:
+    """Two shares of about the same number of aggregates that have neither an aggregate nor a stream in common."""
+    joined: dict[Any, Any] = {}
+
+    def root(name: Any) -> Any:
+        while name in joined:
+            name = joined[name]
+        return name
+
+    for message in messages:
+        if message.stream:  # else its stream is its aggregate
+            one, other = root(message.stream), root(str(message.aggregate))
+            if one != other:
+                joined[one] = other
+    names = [root(str(m.aggregate)) for m in messages] if joined else [m.aggregate for m in messages]
+    kept = list(dict.fromkeys(names))
+    first = set(kept[: len(kept) // 2])
+    return [[m for m, name in zip(messages, names, strict=True) if (name in first) is lane] for lane in (True, False)]
 
 
 def _contract(item: Read) -> Parked:

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi import Response as HttpResponse
 from pydantic import BaseModel, ConfigDict
 
-from shared import broker, outbox, parking, telemetry
+from shared import outbox, parking, patience, telemetry
 from shared.contracts.envelope import Event
 from shared.contracts.operations import MessageDiscarded, StreamReleased
 from shared.database import AWAY
@@ -34,7 +34,7 @@ async def live() -> dict[str, str]:
 @router.get("/ready", dependencies=[Depends(Allow())])
 async def ready(request: Request) -> HttpResponse:
     """200 when the database answers and every door of this process has started once; else 503 and which part does not."""
-    parts = dict(request.app.state.parts) | broker.trouble()
+    parts = dict(request.app.state.parts) | patience.trouble()
     try:
         parts["database"] = "up" if await request.app.state.pool.fetchval("select true") else "away"
     except AWAY:

@@ -18,7 +18,7 @@ from aiokafka.errors import KafkaError
 from fastapi import FastAPI
 from faststream.kafka import KafkaBroker
 
-from shared import broker, database, logs, settings, telemetry
+from shared import database, logs, patience, settings, telemetry
 from shared.bells import Bells, rung
 from shared.database import AWAY
 from shared.mailbox import Mailbox
@@ -132,7 +132,7 @@ def _doors(service: Service, parts: dict[str, str], wanted: Sequence[str], stop:
         yield "http", _http(service, parts, stop)
     if "events" in wanted:
         yield "events", _events(service.broker, parts)
-        yield "progress", Progress(service.broker, broker.waiting).run()
+        yield "progress", Progress(service.broker, patience.waiting).run()
     for room in service.rooms:
         if "time" in wanted:
             yield "time", _time(room, service.send if "send" in wanted else None)

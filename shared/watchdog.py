@@ -10,8 +10,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 from aiokafka import TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.errors import IllegalStateError, KafkaError
 from faststream.kafka import KafkaBroker
 
 from shared import logs
@@ -22,16 +23,19 @@ LOOK_SECONDS = 2.0
 
 
 class Progress:
-    """Watches the committed offsets of every subscriber: lag there, and no commit for so many seconds, is being stuck.
+    """Watches every subscriber: records that it has not read, or read and not committed, and no movement for so many seconds, is being stuck.
 
+    What counts is the consumer's own position, not its distance from the end by committed offsets: a transaction's marker is no
+    record, and what retention has deleted is none any more, so the committed offset may stay behind the end for ever. Only of
+    a batch that was handed out is a commit expected.
     Own assignment is looked at; without one, all partitions of the topic, because a lost assignment makes no progress either.
     A broker that does not answer is not being stuck: starting again would not help. Nor is a database that is away:
-    `waiting` says so, and the clock starts anew.
+    `waiting` says so of a group, and its clock starts anew.
     """
 
-    def __init__(self, broker: KafkaBroker, waiting: Callable[[], bool], seconds: float = STUCK_SECONDS) -> None:
+    def __init__(self, broker: KafkaBroker, waiting: Callable[[str], bool], seconds: float = STUCK_SECONDS) -> None:
         self.broker, self.waiting, self.seconds = broker, waiting, seconds
-        self._moved: dict[tuple[str, TopicPartition], tuple[int, float]] = {}
+        self._moved: dict[tuple[str, TopicPartition], tuple[_Place, float]] = {}
 
     async def run(self) -> None:
         """Returns when something is stuck; the runtime then ends the process."""
@@ -47,41 +51,78 @@ class Progress:
     async def look(self) -> str | None:
         """The group that is stuck, if one is."""
         now = time.monotonic()
+        before, self._moved = self._moved, {}  # a partition that is not ours now is forgotten: when it comes back, its clock starts anew
+        found: str | None = None
         for subscriber in self.broker.subscribers:
             consumer: Any = getattr(subscriber, "consumer", None)
             if consumer is None or not getattr(subscriber, "running", False):  # being started or stopped: half of it is not there
                 continue
             group = str(getattr(subscriber, "group_id", ""))
-            if _coordinator_died(consumer):
+            if _task_died(consumer):
                 return group
-            for partition, committed, end in await _offsets(consumer):
-                before = self._moved.get((group, partition))
-                idle = committed >= end or before is None or before[0] != committed or self.waiting()
-                if idle:
-                    self._moved[group, partition] = (committed, now)
-                elif now - self._moved[group, partition][1] > self.seconds:
-                    return group
-        return None
+            for partition, place in await _places(consumer):
+                known, since = before.get((group, partition), (None, now))
+                if known is None or not place.stands(known) or self.waiting(group):
+                    since = now
+                self._moved[group, partition] = (place, since)
+                if now - since > self.seconds:
+                    found = group
+        return found
 
 
-def _coordinator_died(consumer: Any) -> bool:
+class _Place(msgspec.Struct, frozen=True):
+    """Where a consumer is in one partition. No position: the partition is not assigned, or the position is being looked up."""
+
+    position: int | None
+    committed: int
+    end: int
+    open: bool
+    """A batch was handed out and is not committed."""
+
+    def stands(self, before: "_Place") -> bool:
+        """Whether there was something to do, and nothing of it is done."""
+        behind = self.committed if self.position is None else self.position
+        unread = behind < self.end and (self.position or self.committed) == (before.position or before.committed)
+        return unread or (self.open and before.open and self.committed == before.committed)
+
+
+def _task_died(consumer: Any) -> bool:
     """Aiokafka's task that joins the group fails an assertion when a pattern's topics change in the wrong moment (a broker that starts again).
 
-    Nothing brings it back, and the consumer goes on without records (aiokafka issue 796).
+    Nothing brings it back, and the consumer goes on without records (aiokafka issue 796). The same holds for its fetching task.
     """
-    task = getattr(getattr(consumer, "_coordinator", None), "_coordination_task", None)
-    return task is not None and task.done()
+    tasks = (
+        getattr(getattr(consumer, "_coordinator", None), "_coordination_task", None),
+        getattr(getattr(consumer, "_fetcher", None), "_fetch_task", None),
+    )
+    return any(task is not None and task.done() for task in tasks)
 
 
-async def _offsets(consumer: Any) -> list[tuple[TopicPartition, int, int]]:
-    partitions = sorted(consumer.assignment()) or [
+async def _places(consumer: Any) -> list[tuple[TopicPartition, _Place]]:
+    mine = consumer.assignment()
+    partitions = sorted(mine) or [
         TopicPartition(topic, number)
         for topic in sorted(consumer.subscription() or ())
         for number in consumer.partitions_for_topic(topic) or ()
     ]
-    ends = await consumer.end_offsets(partitions) if partitions else {}
+    if not partitions:
+        return []
+    ends = await consumer.end_offsets(partitions)
     committed = [await consumer.committed(partition) for partition in partitions]
-    return [(p, done or 0, ends[p]) for p, done in zip(partitions, committed, strict=True)]
+    begun = getattr(consumer, "open", ())
+    return [
+        (p, _Place(await _position(consumer, p) if p in mine else None, done or 0, ends[p], p in begun))
+        for p, done in zip(partitions, committed, strict=True)
+    ]
+
+
+async def _position(consumer: Any, partition: TopicPartition) -> int | None:
+    """The library waits for a position that it does not know yet; we look again later."""
+    with contextlib.suppress(TimeoutError, IllegalStateError):
+        async with asyncio.timeout(0.2):
+            found: int = await consumer.position(partition)
+            return found
+    return None
 
 
 class Heartbeat:

@@ -10,9 +10,10 @@ from services.notification.channels.webhook import GONE, Attempt, Limits, Outcom
 from services.notification.domain import Sending, endpoint_id
 from services.notification.handlers import AttemptEnded, EndpointGone
 from shared import logs, telemetry
-from shared.broker import patiently
-from shared.messages import Message
-from shared.room import Room
+from shared.errors import Unavailable
+from shared.messages import Message, Response
+from shared.patience import patiently
+from shared.room import TRANSIENT, Room
 from shared.settings import Settings
 
 LIMITS = Limits(wait=15.0)
@@ -93,10 +94,32 @@ class Sender:
 
 
 async def _hand(room: Room, messages: Sequence[Message]) -> None:
+    """Waits out what is transient. What is refused, or fails for a reason that we do not know, is dropped alone: its lease passes."""
+    left = list(messages)
+
     async def handed() -> None:
-        await room.handle(messages)
+        nonlocal left
+        outcomes = await _outcomes(room, left)
+        for message, outcome in zip(left, outcomes, strict=True):
+            if isinstance(outcome, Exception) and not isinstance(outcome, TRANSIENT):
+                logs.get("send").error("send.dropped", kind=room.kind.name, reference=str(message.aggregate), error=type(outcome).__name__)
+        left = [message for message, outcome in zip(left, outcomes, strict=True) if isinstance(outcome, TRANSIENT)]
+        if left:
+            raise Unavailable
 
     await patiently("send", handed)
+
+
+async def _outcomes(room: Room, messages: Sequence[Message]) -> list[Response | Exception]:
+    """What became of each. When an unknown error takes all of them, each is tried by itself."""
+    try:
+        return await room.outcomes(messages)
+    except TRANSIENT:
+        raise
+    except Exception as reason:  # noqa: BLE001 - an outcome that we cannot record must not keep all others from being recorded
+        if len(messages) == 1:
+            return [reason]
+    return [outcome for message in messages for outcome in await _outcomes(room, [message])]
 
 
 def _span(sending: Sending) -> Span:

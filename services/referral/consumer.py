@@ -14,11 +14,12 @@ from services.referral import store
 from services.referral.domain.agency import agency_id
 from services.referral.domain.leg import Answer, DeclineReason, Outcome
 from services.referral.handlers import NoteDelivery, OpenCase, RefuseUnreadable, TakeAnswer
-from shared.broker import Listener, Read, Route, Unreadable, hand, patiently, subscriber
+from shared.broker import Listener, Read, Route, Unreadable, hand, subscriber
 from shared.contracts import intake, notification
 from shared.errors import NotFound
 from shared.identifiers import case_id, case_of
 from shared.messages import Message, Record
+from shared.patience import patiently
 from shared.room import Room
 
 REPLIES = r"heli\.agency\.[^.]+\.replies\.v1"
@@ -90,7 +91,7 @@ class Replies:
         self.cases, self.agencies = cases, agencies
 
     async def __call__(self, batch: Sequence[Read | Unreadable]) -> None:
-        await patiently("replies", lambda: self.apply([item.record for item in batch]))
+        await patiently(f"referral.{REPLIES}", lambda: self.apply([item.record for item in batch]))
 
     async def apply(self, records: Sequence[Record]) -> None:
         answers, refused = [], []

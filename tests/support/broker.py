@@ -7,6 +7,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy as DefaultRecordBatchBuilder
 
 
 @asynccontextmanager
@@ -73,3 +74,30 @@ async def until(fact: Callable[[], Any], seconds: float = 30) -> Any:
             if found:
                 return found
             await asyncio.sleep(0.03)
+
+
+class RawName(str):
+    """A header's name of any bytes: a well-behaved client makes UTF-8 only."""
+
+    __slots__ = ()
+
+    def encode(self, encoding: str = "utf-8", errors: str = "strict") -> bytes:
+        del encoding, errors
+        return super().encode("latin-1")
+
+
+async def send_raw(bootstrap: str, topic: str, *values: bytes | None, name: str = "", codec: int = 0) -> None:
+    """One batch for partition 0; every second record carries a header of this name, byte for byte."""
+    producer = AIOKafkaProducer(bootstrap_servers=bootstrap)
+    await producer.start()
+    try:
+        batch = producer.create_batch()
+        batch._builder = DefaultRecordBatchBuilder(  # noqa: SLF001 - the one in C makes UTF-8 of every name
+            magic=2, compression_type=codec, is_transactional=0, producer_id=-1, producer_epoch=-1, base_sequence=-1, batch_size=1048576
+        )
+        for number, value in enumerate(values):
+            headers = [(RawName(name), b"x")] if name and number % 2 else []
+            assert batch.append(key=None, value=value, timestamp=None, headers=headers) is not None
+        await (await producer.send_batch(batch, topic, partition=0))
+    finally:
+        await producer.stop()

@@ -6,7 +6,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
-from shared import broker, room
+from shared import patience, room
 from shared.database import AWAY
 from shared.errors import Problem, Unavailable
 from shared.messages import Message, Response
@@ -64,10 +64,10 @@ async def test_a_record_is_applied_once_it_can_be_or_parked_when_it_never_can(
     async def apply() -> None:
         await struck.handle([message])
 
-    await broker.patiently("heli.toy.v1", apply)
+    await patience.patiently("heli.toy.v1", apply)
     applied, parked = await total(pool, counter), await count(pool, "parked")
     assert (applied, parked) == ((1, 0) if fate == "applied" else (None, 1))
-    assert not broker.waiting()
+    assert not patience.waiting("heli.toy.v1")
 
 
 @pytest.mark.parametrize(("state", "_name", "times", "_fate", "met"), TABLE, ids=IDS)

@@ -113,6 +113,16 @@ async def test_the_same_key_gets_the_same_bytes_and_another_body_is_refused(room
     assert b"idempotency-key-reused" in other.body
 
 
+async def test_of_two_requests_with_one_key_in_one_batch_each_is_compared_for_itself(room: Room) -> None:
+    counter = uuid4()
+    first = (await room.handle([add(counter, id="k", digest=b"one")]))[0]
+    for order in (("one", "two"), ("two", "one"), ("two", "two"), ("one", "one")):
+        batch = [add(counter, 1 if body == "one" else 5, id="k", digest=body.encode()) for body in order]
+        for body, answer in zip(order, await room.handle(batch), strict=True):
+            assert (answer == first) is (body == "one"), (order, body)
+            assert (b"idempotency-key-reused" in answer.body) is (body == "two"), (order, body)
+
+
 async def test_a_second_request_in_flight_waits_and_gets_the_answer_of_the_first(room: Room, pool: asyncpg.Pool) -> None:
     counter = uuid4()
     answers = await asyncio.gather(*(room.handle([add(counter, id="k", digest=b"one")]) for _ in range(5)))

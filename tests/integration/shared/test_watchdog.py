@@ -3,18 +3,21 @@
 import asyncio
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.admin import RecordsToDelete
 from faststream.kafka import KafkaBroker, KafkaRouter
 from faststream.kafka.annotations import KafkaMessage
 
 from shared import broker
 from shared.broker import subscriber
 from shared.watchdog import Progress
-from tests.support.broker import make_topics, send, until
+from tests.support.broker import admin, make_topics, send, until
 
 FROZEN = """
 import asyncio, time
@@ -68,9 +71,9 @@ async def consumer(kafka_bootstrap: str) -> AsyncIterator[Consumer]:
     await kafka.stop()
 
 
-async def watched(consumer: Consumer, seconds: float, *, waiting: bool = False) -> bool:
+async def watched(consumer: Consumer, seconds: float, *, waiting: str = "") -> bool:
     """Whether the watchdog calls it stuck within a bounded time."""
-    progress = Progress(consumer.kafka, lambda: waiting, seconds=0.6)
+    progress = Progress(consumer.kafka, lambda group: waiting == group, seconds=0.6)
     try:
         await asyncio.wait_for(progress.run(), seconds)
     except TimeoutError:
@@ -93,7 +96,8 @@ async def test_a_handler_that_never_returns_is_stuck(consumer: Consumer, kafka_b
 async def test_one_that_waits_for_its_database_is_left_alone(consumer: Consumer, kafka_bootstrap: str) -> None:
     consumer.gate.clear()
     await send(kafka_bootstrap, consumer.topic, (b"k", b"1", []))
-    assert not await watched(consumer, 2, waiting=True)
+    assert not await watched(consumer, 2, waiting=f"watched.{consumer.topic}")
+    assert await watched(consumer, 20, waiting="another group")
 
 
 async def test_a_commit_that_fails_again_and_again_is_stuck(
@@ -129,3 +133,54 @@ async def test_a_consumer_that_is_only_being_started_is_left_alone(consumer: Con
         patch.setattr(consumer.kafka.subscribers[0], "running", False)
         patch.setattr(consumer.raw, "_fetcher", None)
         assert not await watched(consumer, 1)
+
+
+async def transact(consumer: Consumer, bootstrap: str, *, abort: bool) -> None:
+    """One record in a transaction; its marker is written when the consumer has read the record."""
+    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, transactional_id=uuid4().hex)
+    await producer.start()
+    try:
+        await producer.begin_transaction()
+        await producer.send_and_wait(consumer.topic, b"1", partition=0)
+        await until(lambda: consumer.handled)
+        await (producer.abort_transaction() if abort else producer.commit_transaction())
+    finally:
+        await producer.stop()
+
+
+@pytest.mark.parametrize("abort", [False, True])
+async def test_a_marker_of_a_transaction_is_no_record_that_waits(consumer: Consumer, kafka_bootstrap: str, *, abort: bool) -> None:
+    await transact(consumer, kafka_bootstrap, abort=abort)
+    place = TopicPartition(consumer.topic, 0)
+    assert (await consumer.raw.end_offsets([place]))[place] == 2
+    assert not await watched(consumer, 2)
+
+
+async def test_what_retention_has_deleted_is_no_record_that_waits(consumer: Consumer, kafka_bootstrap: str) -> None:
+    place = TopicPartition(consumer.topic, 0)
+    await send(kafka_bootstrap, consumer.topic, (b"k", b"1", []), partition=0)
+    await until(lambda: consumer.handled)
+    await consumer.kafka.stop()
+    await send(kafka_bootstrap, consumer.topic, *[(b"k", b"1", [])] * 3, partition=0)
+    async with admin(kafka_bootstrap) as client:
+        await client.delete_records({place: RecordsToDelete(before_offset=4)})
+    await consumer.kafka.start()
+    assert not await watched(consumer, 2)
+    assert consumer.handled == 1
+    assert await consumer.raw.committed(place) == 1
+
+
+async def test_a_partition_that_comes_back_has_its_time_again(
+    consumer: Consumer, kafka_bootstrap: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    consumer.gate.clear()
+    await send(kafka_bootstrap, consumer.topic, (b"k", b"1", []), partition=0)
+    progress = Progress(consumer.kafka, lambda _: False, seconds=0.3)
+    await until(lambda: consumer.raw.open)
+    assert await progress.look() is None
+    with monkeypatch.context() as patch:
+        patch.setattr(consumer.raw, "assignment", lambda: frozenset({TopicPartition(consumer.topic, 1)}))
+        later = time.monotonic() + 0.4
+        await until(lambda: time.monotonic() > later)
+        assert await progress.look() is None
+    assert await progress.look() is None
