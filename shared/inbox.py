@@ -45,8 +45,12 @@ NONE = Response(200, b"{}")
 REUSED = Problem(422, "idempotency-key-reused", "This Idempotency-Key was used for another request. Use a new key for a new request.")
 
 
-async def first_time(db: Any, consumer: str, messages: Sequence[Message]) -> tuple[list[Message], dict[tuple[str, str], Response]]:
-    """The messages that are new, in their order, and for the others what was answered then.
+Answered = tuple[bytes | None, Response]
+"""The digest of the request that had the effect, and what was answered to it."""
+
+
+async def first_time(db: Any, consumer: str, messages: Sequence[Message]) -> tuple[list[Message], dict[tuple[str, str], Answered]]:
+    """The messages that are new, in their order, and for the others what was answered then, to which request.
 
     A message without an id is always new: it is a move that is harmless the second time. So is one released from parking.
     The ids go in sorted, or two consumers that share events deadlock here. An id that another
@@ -59,13 +63,12 @@ async def first_time(db: Any, consumer: str, messages: Sequence[Message]) -> tup
     rows = await db.fetch(FIRST, consumer, [s for s, _ in wanted], [i for _, i in wanted], [keyed[key].digest for key in wanted])
     new = {(row["source"], row["id"]) for row in rows}
     fresh = [m for m in messages if m.id is None or m.released or ((m.source, m.id) in new and keyed[m.source, m.id] is m)]
-    asked = [key for key in wanted if key not in new and keyed[key].digest is not None]
-    old: dict[tuple[str, str], Response] = {}
+    callers = {(m.source, m.id) for m in messages if m.digest is not None}
+    asked = [key for key in wanted if key not in new and key in callers]
+    old: dict[tuple[str, str], Answered] = {}
     if asked:
         for row in await db.fetch(ANSWERED, consumer, [s for s, _ in asked], [i for _, i in asked]):
-            key = (row["source"], row["id"])
-            same = row["digest"] == keyed[key].digest
-            old[key] = Response(row["status"], row["response"], row["content_type"]) if same else Response.of(REUSED)
+            old[row["source"], row["id"]] = (row["digest"], Response(row["status"], row["response"], row["content_type"]))
     return fresh, old
 
 
@@ -90,14 +93,18 @@ async def answer(db: Any, consumer: str, answers: Sequence[tuple[Message, Respon
         )
 
 
-def given(messages: Sequence[Message], answers: Sequence[tuple[Message, Response]], old: dict[tuple[str, str], Response]) -> list[Response]:
-    """Each caller's response: its own, or that of its twin in the same batch, or what was answered then; a parked message has none."""
+def given(messages: Sequence[Message], answers: Sequence[tuple[Message, Response]], old: dict[tuple[str, str], Answered]) -> list[Response]:
+    """Each caller's response: its own, or that of its twin in the same batch, or what was answered then; a parked message has none.
+
+    Compared with each message for itself: of two that share a key in one batch, one may be the old request and the other a new one.
+    """
     own = {id(message): response for message, response in answers}
     twins = {(m.source, m.id): (m.digest, response) for m, response in answers if m.id is not None}
-    return [own.get(id(m)) or _twins(m, twins.get((m.source, m.id or ""))) or old.get((m.source, m.id or ""), NONE) for m in messages]
+    known = {**old, **twins}
+    return [own.get(id(m)) or _same(m, known.get((m.source, m.id or ""))) or NONE for m in messages]
 
 
-def _twins(message: Message, twin: tuple[bytes | None, Response] | None) -> Response | None:
+def _same(message: Message, twin: Answered | None) -> Response | None:
     if twin is None:
         return None
     return twin[1] if twin[0] == message.digest else Response.of(REUSED)

@@ -1,16 +1,15 @@
 """How does a service hear from its own relay that the broker has acknowledged? From a table, in the room's own transaction."""
 
-import asyncio
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
-from shared import logs
 from shared.bells import rung
 from shared.messages import Message, Record
-from shared.room import TRANSIENT, Room, Settle
+from shared.patience import patiently
+from shared.room import Room, Settle
 
 TAKE = "select seq, body from mailbox order by seq limit 500"
 TAKEN = "delete from mailbox where seq = any($1::bigint[])"
@@ -22,18 +21,18 @@ class Mailbox:
 
     def __init__(self, room: Room, read: Callable[[bytes], Message]) -> None:
         self.room, self.read = room, read
+        self._count = 0
 
     async def run(self) -> None:
         while True:
             self.room.bells.mailbox.clear()
-            try:
-                taken = await self.take()
-            except TRANSIENT as reason:
-                logs.get("mailbox").warning("mailbox.waits", error=type(reason).__name__)
-                taken = 0
-                await asyncio.sleep(0.5)
-            if not taken:
+            self._count = 0
+            await patiently(TOPIC, self._take)
+            if not self._count:
                 await rung(self.room.bells.mailbox, 0.2)
+
+    async def _take(self) -> None:
+        self._count = await self.take()
 
     async def take(self) -> int:
         rows = await self.room.pool.fetch(TAKE)
