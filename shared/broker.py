@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, TypeVar
+from uuid import UUID
 
 import msgspec
 from aiokafka import ConsumerRecord
@@ -129,11 +130,16 @@ Split = Callable[[Any, Read], Sequence[Message]]
 
 
 class Route(msgspec.Struct, frozen=True):
-    """Which messages an event means. One event that concerns several aggregates is split here."""
+    """Which messages an event means. One event that concerns several aggregates is split here.
+
+    `names`: the field that holds the id of the aggregate, so that an event which breaks its contract is parked where those
+    behind it look. Without one its subject names it.
+    """
 
     event: type[Event]
     room: Room
     split: Split
+    names: str = ""
 
 
 class Listener:
@@ -161,7 +167,7 @@ class Listener:
                     messages = self._messages(route, item)
                 except (msgspec.ValidationError, ValueError, RecursionError):
                     await _hand_over(shares)  # what came before it must not wait behind it
-                    await route.room.park([_contract(item)])
+                    await route.room.park([_contract(item, route)])
                 else:
                     shares.setdefault(id(route.room), (route.room, []))[1].extend(messages)
         await _hand_over(shares)
@@ -251,16 +257,25 @@ def lanes(messages: Sequence[Message]) -> list[list[Message]]:
     return [[m for m, name in zip(messages, names, strict=True) if (name in first) is lane] for lane in (True, False)]
 
 
-def _contract(item: Read) -> Parked:
+def _contract(item: Read, route: Route) -> Parked:
     message = Message(
         body=None,
         aggregate=NOBODY,
         id=item.incoming.id,
         source=item.record.topic,
         record=item.record,
-        stream=item.incoming.subject or item.incoming.id,
+        stream=_named(item, route.names) or item.incoming.subject or item.incoming.id,
     )
     return Parked(message, "contract", "contract")
+
+
+def _named(item: Read, field: str) -> str:
+    """The id in one field of an event that is not what it should be; empty where none can be made out."""
+    try:
+        raw = msgspec.json.decode(item.incoming.data, type=dict[str, msgspec.Raw]).get(field)
+        return str(msgspec.json.decode(raw, type=UUID)) if raw is not None else ""
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return ""
 
 
 def dead_letter(item: Unreadable, group: str) -> Outgoing:

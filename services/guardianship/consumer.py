@@ -22,7 +22,10 @@ async def on_referral(message: KafkaMessage, listener: Annotated[Any, Context("r
 
 
 def referral_listener(children: Room) -> Listener:
-    routes = (Route(referral.CaseOpened, children, case_opened), Route(referral.CaseClosed, children, case_closed))
+    routes = (
+        Route(referral.CaseOpened, children, case_opened, "child"),
+        Route(referral.CaseClosed, children, case_closed, "child"),
+    )
     return Listener("guardianship", referral.TOPIC, routes, children)
 
 

@@ -32,7 +32,7 @@ async def on_referral(message: KafkaMessage, listener: Annotated[Any, Context("r
 
 
 def referral_listener(reports: Room) -> Listener:
-    return Listener("intake", referral.TOPIC, [Route(event, reports, followed) for event in EVENTS], reports)
+    return Listener("intake", referral.TOPIC, [Route(event, reports, followed, "report") for event in EVENTS], reports)
 
 
 def followed(event: referral.CaseEvent, _: Read) -> Sequence[Message]:

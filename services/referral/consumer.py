@@ -55,7 +55,10 @@ def report_accepted(event: intake.ReportAccepted, _: Read) -> Sequence[Message]:
 
 
 def notification_listener(cases: Room) -> Listener:
-    routes = (Route(notification.NoticeDelivered, cases, notice_delivered), Route(notification.LinkAnswered, cases, link_answered))
+    routes = (
+        Route(notification.NoticeDelivered, cases, notice_delivered, "case"),
+        Route(notification.LinkAnswered, cases, link_answered, "case"),
+    )
     return Listener("referral", notification.TOPIC, routes, cases)
 
 
