@@ -14,6 +14,8 @@ ALREADY_EXISTS = 36
 OF_THE_TOPIC = 1
 """The broker's number for a setting that was made for the topic itself."""
 DEAD_LETTER_DAYS = 14
+DEAD_LETTER_BYTES = 2 * 1024 * 1024
+"""Twice what any other topic takes: a dead letter is the record itself and where it came from."""
 REPLICAS = 3  # where there are so many brokers
 
 
@@ -85,13 +87,18 @@ async def _align(admin: AIOKafkaAdminClient, topics: list[NewTopic]) -> None:
 def _with_dead_letters(entry: dict[str, Any], replicas: int) -> Iterator[NewTopic]:
     yield _topic(entry, replicas)
     if entry.get("dead_letters"):
-        yield _topic({**entry, "name": f"{entry['name']}.dlt", "cleanup": "delete", "retention_days": DEAD_LETTER_DAYS}, replicas)
+        yield _topic(
+            {**entry, "name": f"{entry['name']}.dlt", "cleanup": "delete", "retention_days": DEAD_LETTER_DAYS, "bytes": DEAD_LETTER_BYTES},
+            replicas,
+        )
 
 
 def _topic(entry: dict[str, Any], replicas: int) -> NewTopic:
     configs = {"cleanup.policy": entry["cleanup"]}
     if "retention_days" in entry:
         configs["retention.ms"] = str(entry["retention_days"] * DAY_MS)
+    if "bytes" in entry:
+        configs["max.message.bytes"] = str(entry["bytes"])
     if entry.get("uncompressed"):
         configs["compression.type"] = "uncompressed"
     if entry.get("broker_time"):

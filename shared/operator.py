@@ -117,7 +117,7 @@ async def release(stream: str, request: Request, caller: Operator) -> HttpRespon
         event = StreamReleased(stream=stream, consumer=row["consumer"], reason=row["reason"], message=row["message"])
         settle = _forget(row["seq"], event, caller, message_of(request))
         try:
-            await request.app.state.listeners[record.topic].release(record, row["consumer"], row["message"], settle)
+            await _listener(request, record.topic).release(record, row["consumer"], row["message"], settle)
         except Problem as refusal:
             stopped = refusal.slug
             break
@@ -126,6 +126,14 @@ async def release(stream: str, request: Request, caller: Operator) -> HttpRespon
             break
         released += 1
     return reply(Response.json(200, {"released": released, "parked": len(rows) - released, "stopped_by": stopped}))
+
+
+def _listener(request: Request, topic: str) -> Any:
+    """Raises Problem for what nobody here consumes, such as a record that was too large to be sent."""
+    found = request.app.state.listeners.get(topic)
+    if found is None:
+        raise Problem(422, "no-listener", "Nothing here listens to this topic: look at the record, then discard it with a reason.")
+    return found
 
 
 def _forget(seq: int, event: Event, caller: Caller, traceparent: str | None) -> Settle:

@@ -13,7 +13,7 @@ from shared.messages import Message, Record
 
 
 class ParkedRow(SQLModel, table=True):
-    """A record that waits. `reason` is a class: contract, rule, constraint, behind."""
+    """A record that waits. `reason` is a class: contract, rule, constraint, behind, too-large."""
 
     __tablename__ = "parked"
     metadata = PLUMBING

@@ -5,6 +5,7 @@ import contextlib
 import random
 import time
 from collections import deque
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 from uuid import uuid4
@@ -12,12 +13,13 @@ from uuid import uuid4
 import asyncpg
 import msgspec
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError, RecordTooLargeError
 from aiokafka.partitioner import murmur2
 
 from shared import logs, telemetry
 from shared.bells import rung
 from shared.database import AGAIN, AWAY, LOCKED
+from shared.messages import Record
 
 LEASE_SECONDS = 5.0
 BATCH = 500
@@ -40,6 +42,15 @@ GONE = (
     " and lease.owner = $2 returning outbox.seq, outbox.on_ack), boxed as (insert into mailbox (body)"
     " select on_ack from gone where on_ack is not null order by seq returning 1) select (select count(*) from gone), (select count(*) from boxed)"
 )
+ASIDE = (
+    "with gone as (delete from outbox using lease where outbox.seq = $1 and lease.shard = outbox.shard and lease.owner = $2"
+    " returning outbox.seq) insert into parked (consumer, topic, stream, message, reason, error, record)"
+    " select 'relay', $3, $4, seq::text, 'too-large', $5, $6 from gone"
+)
+RECORD_BYTES = 2 * 1024 * 1024
+"""What a topic of dead letters takes; every other one takes half of it, and no event of ours comes near."""
+BATCH_BYTES = 262144
+TOO_LARGE = (MessageSizeTooLargeError, RecordTooLargeError, RecordListTooLargeError)
 _headers = msgspec.msgpack.Decoder(list[tuple[str, bytes | None]])
 _hash = lru_cache(maxsize=8192)(murmur2)
 """Of a key: in plain Python, so a third of what sending costs; and one case has many events."""
@@ -57,7 +68,7 @@ class Relay:
     """Sends the outbox of one database. Several may run: each shard has one owner, by a lease row with a fence number.
 
     While a batch waits for its acknowledgements the next one is read and handed over (pipelined). A record whose topic is
-    absent or refuses it holds back its own key only. A broken producer is thrown away and a new one built; what it had
+    absent or refuses it holds back its own key only; one that is too large for any topic is parked. A broken producer is thrown away and a new one built; what it had
     not acknowledged is still in the table.
     """
 
@@ -147,6 +158,9 @@ class Relay:
                         continue
                     try:
                         pending.append((row, await producer.send(topic, row["value"], key=key, headers=_headers.decode(row["headers"]))))
+                    except TOO_LARGE as reason:
+                        held.add(place)
+                        await self._put_aside(row, reason)
                     except KafkaError as reason:
                         held.add(place)
                         logs.get("relay").error("relay.refused", topic=topic, error=type(reason).__name__)
@@ -162,6 +176,9 @@ class Relay:
             if not future.done() or future.cancelled() or future.exception() is not None:
                 held.add((row["topic"], row["key"]))
                 whole = False
+                refusal = future.exception() if future.done() and not future.cancelled() else None
+                if isinstance(refusal, TOO_LARGE) and len(row["value"] or b"") + len(row["headers"]) > BATCH_BYTES:  # a batch by itself
+                    await self._put_aside(row, refusal)
             elif (row["topic"], row["key"]) not in held:
                 acked.append(row["seq"])
         if acked:
@@ -173,6 +190,14 @@ class Relay:
         if not whole:  # with idempotence a failure is fatal for the producer: its sequence has a hole
             await self._drop_producer()
         return whole
+
+    async def _put_aside(self, row: Any, reason: Exception) -> None:
+        """Parks what no broker of ours will ever take: tried again it would be refused again. Operations are told as of everything parked."""
+        logs.get("relay").error("relay.too_large", topic=row["topic"], seq=row["seq"], error=type(reason).__name__)
+        headers = tuple(_headers.decode(row["headers"]))
+        record = Record(row["topic"], -1, row["seq"], row["key"], row["value"], headers, datetime.now(UTC))
+        stream = f"{row['topic']}/{row['seq']}"
+        await self.pool.execute(ASIDE, row["seq"], self.owner, row["topic"], stream, type(reason).__name__, msgspec.msgpack.encode(record))
 
     async def _look_for_absent(self) -> None:
         if self._absent:
@@ -192,7 +217,8 @@ class Relay:
                 enable_idempotence=True,
                 acks="all",
                 linger_ms=2,
-                max_batch_size=262144,
+                max_batch_size=BATCH_BYTES,
+                max_request_size=RECORD_BYTES,
                 request_timeout_ms=10000,
                 metadata_max_age_ms=10000,
                 partitioner=_partition,

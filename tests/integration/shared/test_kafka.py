@@ -8,18 +8,20 @@ from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
+from aiokafka.admin import NewTopic
 from faststream import Context
 from faststream.kafka import KafkaRouter
 from faststream.kafka.annotations import KafkaMessage
 
-from shared import broker, outbox
+from deploy.topics import declared
+from shared import broker, outbox, parking
 from shared.broker import Listener, Read, Route, subscriber
 from shared.contracts.envelope import headers_of
 from shared.identifiers import uuid7
 from shared.messages import Message, Outgoing
 from shared.relay import BATCH, Relay
 from shared.room import Room
-from tests.support.broker import everything, make_topics, send, until
+from tests.support.broker import admin, everything, make_topics, send, until
 from tests.support.toy import Add, Added, room
 
 
@@ -87,6 +89,26 @@ async def test_what_a_stretch_has_passed_over_waits_for_the_next_although_its_to
     async with running(relay):
         await until(lambda: empty(pool))
     assert [record.value for record in await everything(kafka_bootstrap, late)] == [b"1", b"2"]
+
+
+async def test_a_dead_letter_of_the_largest_record_is_sent_and_a_larger_one_is_parked_once(
+    pool: asyncpg.Pool, kafka_bootstrap: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    topic, small = f"large-{uuid4().hex}", f"small-{uuid4().hex}"
+    (shape,) = (made for made in declared([]) if made.name == "heli.intake.v1.dlt")
+    async with admin(kafka_bootstrap) as client:
+        await client.create_topics([NewTopic(topic, 1, 1, topic_configs=shape.topic_configs)])
+    await make_topics(kafka_bootstrap, small)
+    largest, more = "1" * 1048000, "2" * (3 * 1024 * 1024)
+    await put(pool, letter(topic, "a", more), letter(topic, "a", largest), letter(small, "b", "3" * 1500000), letter(small, "b", "4"))
+    async with relaying(pool, kafka_bootstrap):
+        await until(lambda: empty(pool))
+    assert [record.value for record in await everything(kafka_bootstrap, topic)] == [largest.encode()]
+    assert {record.value for record in await everything(kafka_bootstrap, small)} == {b"4"}
+    parked = await pool.fetch("select consumer, topic, reason, record from parked order by seq")
+    assert [tuple(row)[:3] for row in parked] == [("relay", topic, "too-large"), ("relay", small, "too-large")]
+    assert parking.record_of(parked[0]).value == more.encode()
+    assert len([entry for entry in caplog.records if "relay.too_large" in str(entry.msg)]) <= 2
 
 
 class TakesOver(Relay):
