@@ -30,6 +30,8 @@ SENTENCES = {
     "leg.fulfilled": "fulfilled by {by} via {via}: {outcome}",
     "leg.overdue": "overdue: {agency} not {clock} by {due}",
     "leg.escalated": "rung {rung} ({who}): {to} to be told that {agency} is not {clock}",
+    "leg.reminded": "rung {rung} ({who}) again, {times}: {to} to be told that {agency} is not {clock}",
+    "leg.acknowledged": "rung {rung}: {by} has taken note via {via}",
     "answer.refused": "refused: {answer} of {agency} via {via}: {reason}",
     "notice.delivered": "{party} told of {about} via {channel}, attempt {attempt}",
     "notice.delayed": "{party} not reached with {about} via {channel}, attempt {attempt}: {error}",

@@ -127,6 +127,13 @@ class Calendar(msgspec.Struct, frozen=True):
             return self._end(event + _DAY, period.limit) if period.limit else self._end(event, 1)
         return self._end(event + period.limit * _DAY if period.unit == "days" else _months_later(event, period.limit), 1)
 
+    def opening(self, at: datetime, opens: time, closes: time) -> datetime:
+        """Return the first moment from `at` on (UTC) at which an office with these hours is open."""
+        day = at.astimezone(SHANGHAI).date()
+        while not (self.is_working_day(day) and at < datetime.combine(day, closes, SHANGHAI)):
+            day += _DAY
+        return max(at, datetime.combine(day, opens, SHANGHAI).astimezone(UTC))
+
     def _end(self, day: date, count: int) -> Due:
         """Return 24:00 of working day number `count`, where `day` itself can be number 1."""
         judged = {day.year}

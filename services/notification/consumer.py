@@ -42,6 +42,7 @@ async def on_operations(message: KafkaMessage, listener: Annotated[Any, Context(
 LEG_EVENTS = (
     referral.LegIssued,
     referral.LegEscalated,
+    referral.LegReminded,
     referral.LegDeclined,
     referral.LegAccepted,
     referral.LegActive,

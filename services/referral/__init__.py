@@ -4,5 +4,5 @@ Owns: cases with their legs, the agency directory, the rules and calendars that 
 Listens to: heli.intake.v1 (report.accepted), heli.notification.v1 (notice.delivered, link.answered),
 heli.agency.<code>.replies.v1 (answers).
 Publishes: heli.referral.v1 (case.*, leg.*, answer.refused), heli.directory.v1 (agency.changed).
-Deadlines: the five clocks and the ladder of every open leg.
+Deadlines: the five clocks and the ladder of every open leg: rungs, their repeats until a person takes note, an office's opening.
 """

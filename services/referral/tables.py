@@ -79,6 +79,10 @@ class LegRow(SQLModel, table=True):
     rung_at: datetime | None = Field(default=None, sa_column=moment(nullable=True))
     rung_due: datetime | None = Field(default=None, sa_column=moment(nullable=True))
     told: str
+    repeats: int = Field(default=0, sa_type=SmallInteger, sa_column_kwargs={"server_default": text("0")})
+    rang_at: datetime | None = Field(default=None, sa_column=moment(nullable=True))
+    quiet_until: datetime | None = Field(default=None, sa_column=moment(nullable=True))
+    acks: bytes = Field(default=b"[]", sa_column_kwargs={"server_default": text("'[]'")})
     __table_args__ = (
         Index("leg_case", "case_id"),
         Index("leg_open_duty", "case_id", "agency", "duty", unique=True, postgresql_where=text("ended is null")),

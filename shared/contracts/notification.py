@@ -11,12 +11,14 @@ from shared.contracts.envelope import Event
 TOPIC = "heli.notification.v1"
 
 LEG_ISSUED, LEG_ESCALATED, LEG_DECLINED = "leg.issued", "leg.escalated", "leg.declined"
+LEG_REMINDED = "leg.reminded"
 ANSWER_REFUSED, ENDPOINT_TESTED = "answer.refused", "endpoint.tested"
 REPORT_STALLED, REPORT_PROGRESSED = "report.stalled", "report.progressed"
 STREAM_PARKED = "stream.parked"
 NOTICE_TYPES = {
     LEG_ISSUED: "heli.notice.issued.v1",
     LEG_ESCALATED: "heli.notice.escalated.v1",
+    LEG_REMINDED: "heli.notice.reminded.v1",
     LEG_DECLINED: "heli.notice.declined.v1",
     ANSWER_REFUSED: "heli.notice.refused.v1",
     REPORT_STALLED: "heli.notice.stalled.v1",

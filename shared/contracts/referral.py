@@ -145,6 +145,27 @@ class LegEscalated(LegEvent, frozen=True, kw_only=True):
     late: bool
 
 
+class LegReminded(LegEvent, frozen=True, kw_only=True):
+    """A rung that fired is told again to the same agency, because nobody has acknowledged it; `times` counts from 1."""
+
+    type_: ClassVar[str] = "heli.leg.reminded.v1"
+    rung: int
+    who: str
+    to: str
+    clock: str
+    times: int
+
+
+class LegAcknowledged(LegEvent, frozen=True, kw_only=True):
+    """A person of `by`, the agency that a rung told, has taken note: it is told no more, and the next rung comes all the same."""
+
+    type_: ClassVar[str] = "heli.leg.acknowledged.v1"
+    rung: int
+    by: str
+    via: str
+    at: datetime
+
+
 class AnswerRefused(Event, frozen=True, kw_only=True):
     """An answer was late, repeated against an end, illegal or unreadable: `reason` is a slug, `state` what it met."""
 
@@ -178,5 +199,7 @@ EVENTS = (
     LegFulfilled,
     LegOverdue,
     LegEscalated,
+    LegReminded,
+    LegAcknowledged,
     AnswerRefused,
 )

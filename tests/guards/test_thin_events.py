@@ -25,11 +25,12 @@ TIMES = {
     "at", "claimed_at", "seen_at", "received_at", "issued_at", "due", "delivered", "seen", "accepted", "active", "done", "active_due",
     "done_due", "delivered_due", "seen_due", "accepted_due", "next_due", "since",
 }  # fmt: skip
-NUMBERS = {"number", "legs", "rung", "attempt", "version", "partition", "offset"}
+NUMBERS = {"number", "legs", "rung", "times", "attempt", "version", "partition", "offset"}
 FLAGS = {"unassigned", "late", "webhook", "feed", "enabled", "active", "estimated"}
 CODES = {
     "code": "the receipt number",
     "agency": "code of an agency in the directory",
+    "by": "code of an agency in the directory",
     "to": "code of an agency in the directory",
     "tell": "code of an agency in the directory",
     "superior": "code of an agency in the directory",

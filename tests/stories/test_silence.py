@@ -22,6 +22,7 @@ async def test_an_agency_silent_through_all_rungs_raises_each_once_in_order(worl
         (0, "duty_officer", town.police.code),
         (1, "superior", town.police_up.code),
         (2, "joint_conference", town.joint_conference.code),
+        (3, "city_joint_conference", "jc-root"),
     ]
     clocks = [e["clock"] for e in await world.journal("referral", "leg.overdue", leg=leg["leg"])]
     assert (len(clocks), {"seen", "accepted"} <= set(clocks)) == (len(set(clocks)), True)
@@ -38,7 +39,7 @@ async def caught_up(world: World, leg: str) -> bool:
 
 async def all_rungs(world: World, leg: str) -> list[dict[str, object]]:
     found = await world.journal("referral", "leg.escalated", leg=leg)
-    return found if len(found) == 3 else []
+    return found if len(found) == 4 else []
 
 
 async def escalations(agency: Any, leg: str) -> list[dict[str, object]]:

@@ -11,13 +11,14 @@ from shared.contracts.notification import (
     LEG_DECLINED,
     LEG_ESCALATED,
     LEG_ISSUED,
+    LEG_REMINDED,
     REPORT_PROGRESSED,
     REPORT_STALLED,
     STREAM_PARKED,
     NoticeData,
 )
 from shared.contracts.operations import StreamParked
-from shared.contracts.referral import AnswerRefused, LegDeclined, LegEscalated, LegEvent, LegIssued
+from shared.contracts.referral import AnswerRefused, LegDeclined, LegEscalated, LegEvent, LegIssued, LegReminded
 
 
 def leg_issued(body: LegIssued, event: str, known: Known, now: datetime) -> NoticeData:
@@ -34,8 +35,9 @@ def leg_issued(body: LegIssued, event: str, known: Known, now: datetime) -> Noti
     )
 
 
-def leg_escalated(body: LegEscalated, event: str) -> NoticeData:
-    return msgspec.structs.replace(_leg(LEG_ESCALATED, event, body.to, body), clock=body.clock, rung=body.rung, who=body.who)
+def leg_escalated(body: LegEscalated | LegReminded, event: str) -> NoticeData:
+    about = LEG_REMINDED if isinstance(body, LegReminded) else LEG_ESCALATED
+    return msgspec.structs.replace(_leg(about, event, body.to, body), clock=body.clock, rung=body.rung, who=body.who)
 
 
 def leg_declined(body: LegDeclined, event: str, party: str) -> NoticeData:

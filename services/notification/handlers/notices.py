@@ -13,7 +13,17 @@ from shared.contracts.directory import OPERATIONS
 from shared.contracts.intake import ReportProgressed, ReportStalled
 from shared.contracts.notification import ANSWER_REFUSED, ENDPOINT_TESTED, REPORT_PROGRESSED, LinkAnswered, NoticeData
 from shared.contracts.operations import StreamParked
-from shared.contracts.referral import AnswerRefused, LegAccepted, LegActive, LegDeclined, LegEscalated, LegEvent, LegFulfilled, LegIssued
+from shared.contracts.referral import (
+    AnswerRefused,
+    LegAccepted,
+    LegActive,
+    LegDeclined,
+    LegEscalated,
+    LegEvent,
+    LegFulfilled,
+    LegIssued,
+    LegReminded,
+)
 from shared.errors import RuleBroken
 from shared.messages import Decision, Message, Moment, Response
 
@@ -48,9 +58,10 @@ def tell_leg_issued(body: LegIssued, notice: Notice | None, event: str, at: Mome
     return _tell(issued, [telling.leg_issued(body, event, _known(at), at.now)], at)
 
 
-@handle.register
-def tell_leg_escalated(body: LegEscalated, notice: Notice | None, event: str, at: Moment) -> Decision:
-    """Whoever stands on the rung that fired learns of the silence."""
+@handle.register(LegEscalated)
+@handle.register(LegReminded)
+def tell_leg_escalated(body: LegEscalated | LegReminded, notice: Notice | None, event: str, at: Moment) -> Decision:
+    """Whoever stands on the rung that fired learns of the silence, and again until a person has taken note."""
     return _tell(_of_leg(notice, body, at), [telling.leg_escalated(body, event)], at)
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from services.referral.domain.leg import CLOCKS, Leg
+from services.referral.domain.leg import CLOCKS, Leg, acknowledged_of
 from services.referral.tables import CaseRow, LegRow
 from shared.regions import Regions
 
@@ -37,8 +37,15 @@ def leg_shown(row: LegRow, case: CaseRow) -> dict[str, Any]:
         "clocks": clocks,
         "rungs_fired": leg.rung,
         "told": leg.told.split(),
+        "rungs": rungs_shown(leg),
         "next_rung": leg.rung_due,
     }
+
+
+def rungs_shown(leg: Leg) -> list[dict[str, Any]]:
+    """Each rung that fired: whom it told, and who of them has taken note when."""
+    known = {ack.rung: {"by": ack.by, "at": ack.at} for ack in acknowledged_of(leg)}
+    return [{"rung": rung, "to": to, "acknowledged": known.get(rung)} for rung, to in enumerate(leg.told.split())]
 
 
 def case_shown(case: CaseRow, rows: list[LegRow]) -> dict[str, Any]:

@@ -8,12 +8,16 @@ from uuid import UUID
 import msgspec
 
 from services.referral.domain.case import Case
-from services.referral.domain.leg import FACTS, Leg, RungOf, Terms
+from services.referral.domain.ladder import Hours
+from services.referral.domain.leg import CLOCKS, FACTS, Leg, RungOf, Terms
 from services.referral.domain.routing import Holder
-from services.referral.domain.rules import Clock, Duty, Ladder
+from services.referral.domain.rules import Clock, Clocks, Duty, Ladder
 from shared.calendar import Calendar, Period
 from shared.contracts.referral import Dues, LegIssued, LegOverdue
 from shared.identifiers import leg_id
+
+DAYS = ("days", "working_days", "months")
+"""Such a period ends at 24:00, when no office is open."""
 
 
 def issue(case: UUID, number: int, duty: Duty, held: Holder, calendar: Calendar, now: datetime) -> Leg:
@@ -30,7 +34,7 @@ def issue(case: UUID, number: int, duty: Duty, held: Holder, calendar: Calendar,
         unassigned=held.unassigned,
         replaces=None,
         issued_at=now,
-        terms=_terms(clocks.done.period, duty.ladder),
+        terms=_terms(clocks, duty.ladder, duty.hours),
         **dues,
     )
 
@@ -40,10 +44,18 @@ def _due(calendar: Calendar, start: datetime, clock: Clock) -> datetime | None:
 
 
 @lru_cache(maxsize=1024)
-def _terms(done: Period | None, ladder: Ladder) -> bytes:
+def _terms(clocks: Clocks, ladder: Ladder, hours: Hours | None) -> bytes:
     """The same for every leg of a rule: made once."""
-    rungs = tuple(RungOf(rung.who, _seconds(rung.after)) for rung in ladder.rungs)
-    return msgspec.json.encode(Terms(done, rungs, _seconds(ladder.minimum_gap)))
+    rungs = tuple(
+        RungOf(rung.who, _seconds(rung.after), _seconds(rung.repeat.every), rung.repeat.times)
+        if rung.repeat
+        else RungOf(rung.who, _seconds(rung.after))
+        for rung in ladder.rungs
+    )
+    days = tuple(name for name in CLOCKS if (period := getattr(clocks, name).period) and period.unit in DAYS)
+    return msgspec.json.encode(
+        Terms(clocks.done.period, rungs, _seconds(ladder.minimum_gap), days if hours else (), hours if days else None)
+    )
 
 
 def _seconds(period: Period) -> float:

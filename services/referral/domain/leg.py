@@ -1,13 +1,18 @@
 """What is known of one duty of one agency, and which clock or rung of it is next? A leg collects facts; it is not a chain."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
 import msgspec
 
-from shared.calendar import Period
+from services.referral.domain.ladder import Acknowledged, Climb, RungOf, Terms, next_repeat, next_rung
 from shared.errors import RuleBroken
+
+__all__ = [
+    "CLOCKS", "ENDS", "FACTS", "Acknowledged", "Answer", "DeclineReason", "Fact", "Leg", "Outcome", "RungOf", "Terms", "acknowledged_of",
+    "terms_of",
+]  # fmt: skip
 
 FACTS = ("delivered", "seen", "accepted", "active")
 """A machine did it, a person did it, an agency did it, it acts. A later fact implies the earlier ones."""
@@ -23,25 +28,11 @@ Outcome = Literal[
 """Codes only: a reason in words would carry personal values into events."""
 
 
-class RungOf(msgspec.Struct, frozen=True):
-    """Who is told, and how many seconds after the first missed clock."""
-
-    who: str
-    after: float
-
-
-class Terms(msgspec.Struct, frozen=True):
-    """What the rules fixed when the leg was issued and a later tick needs: the period `done`, the ladder and its gap in seconds."""
-
-    done: Period | None
-    rungs: tuple[RungOf, ...]
-    gap: float
-
-
 class Leg(msgspec.Struct, frozen=True):
     """One duty of one agency within a case. Only an end refuses further moves; overdue and escalated are facts beside it.
 
-    `missed`: clocks that ran out, space-separated. `told`: agencies that a rung has told. `rung`: the next one.
+    `missed`: clocks that ran out, space-separated. `told`: the agency that each rung has told. `rung`: the next one.
+    `repeats`, `rang_at`: how often the last rung was told again, and when it or its repeat rang. `quiet_until`: the office opens.
     """
 
     id: UUID
@@ -72,6 +63,10 @@ class Leg(msgspec.Struct, frozen=True):
     rung_at: datetime | None = None
     rung_due: datetime | None = None
     told: str = ""
+    repeats: int = 0
+    rang_at: datetime | None = None
+    quiet_until: datetime | None = None
+    acks: bytes = b"[]"
 
     @property
     def open(self) -> bool:
@@ -106,17 +101,44 @@ class Leg(msgspec.Struct, frozen=True):
         return tuple((clock, due) for clock, due in dues if due is not None and due <= now)
 
     def armed(self) -> "Leg":
-        """The leg with its next rung set: it pauses while no clock is missed, and two rungs keep their gap however late the sweep is."""
-        return msgspec.structs.replace(self, rung_due=self._next_rung())
+        """The leg with its next ring set: it pauses while no clock is missed, and two rungs keep their gap however late the sweep is."""
+        rung, repeat = self.rings()
+        return msgspec.structs.replace(self, rung_due=min((at for at in (rung, repeat) if at is not None), default=None))
 
-    def _next_rung(self) -> datetime | None:
-        if not self.open or self.ladder_from is None or all(self.met(clock) for clock in self.missed.split()):
-            return None
+    def rings(self) -> tuple[datetime | None, datetime | None]:
+        """When the next rung fires and when the last one is told again; neither while every missed clock has been met."""
+        if not self.open or self.ladder_from is None or not self.unmet:
+            return None, None
+        terms, climb = terms_of(self), self._climb(self.ladder_from)
+        return next_rung(terms, climb), next_repeat(terms, climb)
+
+    @property
+    def unmet(self) -> tuple[str, ...]:
+        """The clocks that ran out and have not been met since."""
+        return tuple(clock for clock in self.missed.split() if not self.met(clock))
+
+    def waits_for_office(self) -> bool:
+        """Nothing but clocks that end with a day is missed, and such a ring may wait until the office opens."""
         terms = terms_of(self)
-        if self.rung >= len(terms.rungs):
-            return None
-        planned = self.ladder_from + timedelta(seconds=terms.rungs[self.rung].after)
-        return planned if self.rung_at is None else max(planned, self.rung_at + timedelta(seconds=terms.gap))
+        return terms.hours is not None and all(clock in terms.day_clocks for clock in self.unmet)
+
+    def not_repeated(self) -> "Leg":
+        """The leg whose last rung is told no more."""
+        return msgspec.structs.replace(self, repeats=terms_of(self).rungs[self.rung - 1].times)
+
+    def acknowledged(self, rung: int) -> bool:
+        return any(ack.rung == rung for ack in acknowledged_of(self))
+
+    def _climb(self, since: datetime) -> Climb:
+        return Climb(
+            since=since,
+            rung=self.rung,
+            rung_at=self.rung_at,
+            repeats=self.repeats,
+            rang_at=self.rang_at,
+            acknowledged=self.acknowledged(self.rung - 1),
+            not_before=self.quiet_until if self.quiet_until is not None and self.waits_for_office() else None,
+        )
 
     def next_due(self) -> datetime | None:
         """The earliest clock that is neither met nor missed already, or the next rung. Written out: every leg of a case is asked at every move."""
@@ -135,7 +157,13 @@ class Leg(msgspec.Struct, frozen=True):
 
 
 _terms = msgspec.json.Decoder(Terms)
+_acks = msgspec.json.Decoder(tuple[Acknowledged, ...])
 
 
 def terms_of(leg: Leg) -> Terms:
     return _terms.decode(leg.terms)
+
+
+def acknowledged_of(leg: Leg) -> tuple[Acknowledged, ...]:
+    """Who has taken note of which rung, in the order in which they did."""
+    return _acks.decode(leg.acks)

@@ -59,12 +59,20 @@ def told_by(known: Knowledge, leg: Leg, who: str, region: str) -> str:
     told = leg.told.split()
     office = joint_conference(known, region).agency
     own = known.directory.get(leg.agency)
-    planned = {"duty_officer": leg.agency, "superior": own.superior if own else None}.get(who, office)
+    named = {"duty_officer": leg.agency, "superior": own.superior if own else None, "city_joint_conference": _city(known, region)}
+    planned = named.get(who, office)
     line = [planned, *_line_up(known, office)]
     active = [
         code for code in line if code is not None and (code in known.directory) and (known.directory[code].active or code == leg.agency)
     ]
     return next((code for code in active if code not in told), active[-1] if active else office)
+
+
+def _city(known: Knowledge, region: str) -> str | None:
+    """The joint-conference office of the city, or of the province where a county has no city above it."""
+    keys = tuple(key for key in keys_up(known.regions, region) if known.regions.by_key[key].level in ("prefecture", "province"))
+    found = responsible(known.directory, JOINT_CONFERENCE, keys)
+    return found.agency if found else None
 
 
 def _line_up(known: Knowledge, agency: str) -> list[str]:

@@ -29,6 +29,8 @@ def differences(one: RuleSet, other: RuleSet) -> tuple[Change, ...]:
         *_obligations(one, other),
         *_compared(EVERY_DUTY, "clock", _plain(one.clocks), _plain(other.clocks)),
         *_compared(EVERY_DUTY, "ladder", _plain(one.ladders), _plain(other.ladders)),
+        *_compared(EVERY_DUTY, "ladder", _named(one.agency_ladders, "row"), _named(other.agency_ladders, "row")),
+        *_compared(EVERY_DUTY, "office hours", _named(one.office_hours, "row"), _named(other.office_hours, "row")),
         *_compared("the grade", "row", _named(one.grades, "row"), _named(other.grades, "row")),
         *_compared(WHOLE_CASE, "", _rest(one), _rest(other)),
     )

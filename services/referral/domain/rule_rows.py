@@ -64,11 +64,19 @@ class ClockChanges(Strict, frozen=True):
     done: Clock | None = None
 
 
-class Rung(Strict, frozen=True):
-    """Who is told, and how long after the first missed clock of the leg."""
+class Repeat(Strict, frozen=True):
+    """The same rung again, until a person acknowledges it or it was told again `times` times."""
 
-    who: Literal["duty_officer", "superior", "joint_conference"]
+    every: Period
+    times: Annotated[int, msgspec.Meta(ge=1, le=1000)]
+
+
+class Rung(Strict, frozen=True):
+    """Who is told, and how long after the first missed clock of the leg; `joint_conference` is the county's office."""
+
+    who: Literal["duty_officer", "superior", "joint_conference", "city_joint_conference"]
     after: Period
+    repeat: Repeat | None = None
 
 
 class Ladder(Strict, frozen=True):
@@ -76,6 +84,29 @@ class Ladder(Strict, frozen=True):
 
     minimum_gap: Period
     rungs: Annotated[tuple[Rung, ...], msgspec.Meta(min_length=1)]
+
+
+class AgencyLadder(Strict, frozen=True):
+    """What silence of these agencies sets off instead of the grade's ladder; no `grades` = all. The last row that fits wins."""
+
+    row: Name
+    agencies: Annotated[tuple[Text, ...], msgspec.Meta(min_length=1)]
+    ladder: Ladder
+    grades: tuple[Grade, ...] = ()
+
+
+_Clock = Annotated[str, msgspec.Meta(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
+
+
+class OfficeHours(Strict, frozen=True):
+    """When offices are open on a working day; no `agencies` and no `regions` = everybody. The last row that fits wins."""
+
+    row: Name
+    opens: _Clock
+    closes: _Clock
+    basis: Basis
+    agencies: tuple[Text, ...] = ()
+    regions: tuple[_Region, ...] = ()
 
 
 class DutyKind(Strict, frozen=True):

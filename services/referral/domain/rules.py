@@ -7,16 +7,18 @@ law of its own. The sources named in the file are the ids of `domain.md`.
 
 import hashlib
 from collections.abc import Iterable
-from datetime import date
+from datetime import date, time
 from functools import lru_cache
 
 import msgspec
 
+from services.referral.domain.ladder import Hours
 from services.referral.domain.obligations import LawText, Obligation, obligation_problems
 from services.referral.domain.rule_file import RuleError, RuleSetError, Section, read_sections
 from services.referral.domain.rule_rows import (
     CODES,
     GRADES,
+    AgencyLadder,
     Clock,
     Clocks,
     Department,
@@ -26,8 +28,10 @@ from services.referral.domain.rule_rows import (
     Grade,
     GradeRow,
     Ladder,
+    OfficeHours,
     Rung,
     Text,
+    meets,
 )
 
 __all__ = [
@@ -39,13 +43,14 @@ _SECONDS = {"seconds": 1, "minutes": 60, "hours": 3600}
 
 
 class Duty(msgspec.Struct, frozen=True):
-    """What one department owes one child, its clocks and ladder, and the rows that say so."""
+    """What one department owes one child, its clocks and ladder, and the rows that say so; `hours` once its agency is known."""
 
     department: Department
     duty: str
     clocks: Clocks
     ladder: Ladder
     rows: tuple[str, ...]
+    hours: Hours | None = None
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -85,6 +90,8 @@ class RuleSet(msgspec.Struct, frozen=True):
     events: dict[str, str] = {}
     obligations: tuple[Obligation, ...] = ()
     out_of_scope: dict[str, str] = {}
+    agency_ladders: tuple[AgencyLadder, ...] = ()
+    office_hours: tuple[OfficeHours, ...] = ()
 
     @staticmethod
     def parse(data: bytes) -> "RuleSet":
@@ -98,6 +105,13 @@ class RuleSet(msgspec.Struct, frozen=True):
         """Return the most urgent grade for which a row speaks; green where none does."""
         facts = Facts(situations, groups, age)
         return min((row.grade for row in self.grades if row.matches(facts)), key=GRADES.index, default="green")
+
+    def held_by(self, duty: Duty, grade: Grade, agency: str, regions: frozenset[str]) -> Duty:
+        """Return the duty as this agency owes it: with its own ladder, and its office hours unless the case is red."""
+        own = [row.ladder for row in self.agency_ladders if agency in row.agencies and meets(row.grades, {grade})]
+        hours = [row for row in self.office_hours if meets(row.agencies, {agency}) and meets(row.regions, regions)]
+        opened = Hours(time.fromisoformat(hours[-1].opens), time.fromisoformat(hours[-1].closes)) if hours and grade != "red" else None
+        return msgspec.structs.replace(duty, ladder=own[-1] if own else duty.ladder, hours=opened)
 
 
 @lru_cache(maxsize=16)  # a service reads every set that it ever used again whenever an agency changes
@@ -175,19 +189,23 @@ _SECTIONS = {
     "events": Section(dict[str, Text], needed=False),
     "obligations": Section(Obligation, rows=True, needed=False),
     "out_of_scope": Section(dict[str, Text], needed=False),
+    "agency_ladders": Section(AgencyLadder, rows=True, needed=False),
+    "office_hours": Section(OfficeHours, rows=True, needed=False),
 }
 
 
 def _row_problems(rules: RuleSet) -> Iterable[RuleError]:
     rows: tuple[GradeRow | DutyRow, ...] = (*rules.grades, *rules.rows)
     duties = [kind.duty for kind in rules.duties]
-    for names in ([row.row for row in rows], duties):
+    own = [row.row for row in rules.agency_ladders] + [row.row for row in rules.office_hours]
+    for names in ([row.row for row in rows] + own, duties):
         yield from (RuleError(name, "name used twice") for name in dict.fromkeys(names) if names.count(name) > 1)
     yield from (RuleError(row.row, f"unknown duty {row.duty}") for row in rules.rows if row.duty not in duties)
     yield from (RuleError(row.row, "age_from is above age_to") for row in rows if row.age_from > row.age_to)
     ladders = {f"ladders {grade}": ladder for grade, ladder in (rules.ladders or {}).items()}
-    ladders |= {row.row: row.ladder for row in rules.rows if row.ladder}
+    ladders |= {row.row: row.ladder for row in rules.rows if row.ladder} | {row.row: row.ladder for row in rules.agency_ladders}
     yield from (RuleError(label, problem) for label, ladder in ladders.items() for problem in _ladder_problems(ladder))
+    yield from (RuleError(row.row, "opens no earlier than it closes") for row in rules.office_hours if row.opens >= row.closes)
     problems = obligation_problems(rules.obligations, rules.out_of_scope, rules.texts, rules.events, duties)
     yield from (RuleError(name, problem) for name, problem in problems)
 
@@ -208,11 +226,14 @@ def _gaps(rules: RuleSet) -> Iterable[RuleError]:
 def _ladder_problems(ladder: Ladder) -> Iterable[str]:
     # Silence is noticed by the clock on the wall, so rungs are never counted in days that a holiday can move.
     periods = [ladder.minimum_gap, *(rung.after for rung in ladder.rungs)]
-    if any(period.unit not in _SECONDS for period in periods):
+    repeats = [rung.repeat.every for rung in ladder.rungs if rung.repeat]
+    if any(period.unit not in _SECONDS for period in (*periods, *repeats)):
         yield "a ladder is counted in seconds, minutes or hours"
         return
     if not ladder.minimum_gap.limit:
         yield "without a minimum_gap a late sweep would ring everybody at once"
+    if any(every.limit * _SECONDS[every.unit] < ladder.minimum_gap.limit * _SECONDS[ladder.minimum_gap.unit] for every in repeats):
+        yield "a rung is repeated faster than the minimum_gap"
     seconds = [period.limit * _SECONDS[period.unit] for period in periods[1:]]
     if seconds != sorted(seconds):
         yield "a rung comes before the one below it"

@@ -1,8 +1,9 @@
 """What happens in referral? One pure function per message, its type beside it."""
 
+from services.referral.handlers.acknowledging import AcknowledgeRung
 from services.referral.handlers.agencies import PutAgency, RefuseUnreadable, rest
 from services.referral.handlers.answers import NoteDelivery, TakeAnswer
 from services.referral.handlers.cases import OpenCase, tick
 from services.referral.handlers.dispatch import decide
 
-__all__ = ["NoteDelivery", "OpenCase", "PutAgency", "RefuseUnreadable", "TakeAnswer", "decide", "rest", "tick"]
+__all__ = ["AcknowledgeRung", "NoteDelivery", "OpenCase", "PutAgency", "RefuseUnreadable", "TakeAnswer", "decide", "rest", "tick"]

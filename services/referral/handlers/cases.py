@@ -10,12 +10,12 @@ from services.referral.domain.agency import keys_up
 from services.referral.domain.case import REVIEW, Case
 from services.referral.domain.issuing import about, issue, issued, overdue
 from services.referral.domain.leg import Leg, terms_of
-from services.referral.domain.routing import Knowledge
-from services.referral.domain.rules import Plan, plan
+from services.referral.domain.routing import Holder, Knowledge
+from services.referral.domain.rules import Duty, Grade, Plan, plan
 from services.referral.handlers.dispatch import handle
 from shared.contracts.envelope import Event
 from shared.contracts.intake import ChildNamed, ReportAccepted
-from shared.contracts.referral import CaseOpened, LegEscalated
+from shared.contracts.referral import CaseOpened, LegEscalated, LegReminded
 from shared.messages import Decision, Moment
 
 
@@ -39,7 +39,7 @@ def open_case(body: OpenCase, case: Case | None, at: Moment) -> Decision:
     known: Knowledge = at.reference
     owed = _owed(body, known)
     opened = _opened(body, owed, known, at)
-    holders = ((duty, routing.holder(known, duty.department, opened.region)) for duty in owed.duties)
+    holders = (_held(duty, owed.grade, opened.region, known) for duty in owed.duties)
     days = known.calendar.local(keys_up(known.regions, opened.region))
     legs = [issue(opened.id, number, duty, held, days, at.now) for number, (duty, held) in enumerate(holders, 1)]
     told = CaseOpened(
@@ -58,6 +58,12 @@ def open_case(body: OpenCase, case: Case | None, at: Moment) -> Decision:
         calendar=opened.calendar,
     )
     return Decision(aggregate=opened.with_legs(*legs), events=(told, *(issued(opened, leg) for leg in legs)))
+
+
+def _held(duty: Duty, grade: Grade, region: str, known: Knowledge) -> tuple[Duty, Holder]:
+    """Who gets it, and the duty with the ladder and the office hours of that agency."""
+    held = routing.holder(known, duty.department, region)
+    return known.current.held_by(duty, grade, held.agency, frozenset(keys_up(known.regions, region))), held
 
 
 def _owed(body: OpenCase, known: Knowledge) -> Plan:
@@ -96,7 +102,7 @@ def tick(case: Case, at: Moment) -> Decision:
     legs = []
     for leg in case.legs.values():
         moved, new = _rung(*overdue(case, leg, at.now), case, at)
-        if new:
+        if moved is not leg:  # also one that now waits for an office to open, of which there is nothing to say
             legs.append(moved)
             events.extend(new)
     review = at.now + REVIEW if case.review_due <= at.now else case.review_due
@@ -107,9 +113,41 @@ def tick(case: Case, at: Moment) -> Decision:
 def _rung(leg: Leg, events: tuple[Event, ...], case: Case, at: Moment) -> tuple[Leg, tuple[Event, ...]]:
     if leg.rung_due is None or leg.rung_due > at.now:
         return leg, events
+    if (waits := _until_open(leg, case, at)) is not None:
+        return waits, events
+    rung = leg.rings()[0]
+    if rung is not None and rung <= at.now:
+        moved, rang = _fired(leg, case, at)
+    elif rung is not None and rung < at.now + timedelta(seconds=terms_of(leg).gap):  # the sweep is late: the next rung speaks instead
+        return leg.not_repeated().armed(), events
+    else:
+        moved, rang = _repeated(leg, case, at)
+    return moved.armed(), (*events, rang)
+
+
+def _until_open(leg: Leg, case: Case, at: Moment) -> Leg | None:
+    """The leg as it waits for the opening of the office, if it is closed and nothing is missed but clocks that end with a day. Never a red one."""
+    hours = terms_of(leg).hours
+    if hours is None or case.grade == "red" or not leg.waits_for_office():
+        return None
+    known: Knowledge = at.reference
+    opening = known.calendars[case.calendar].local(keys_up(known.regions, case.region)).opening(at.now, hours.opens, hours.closes)
+    return msgspec.structs.replace(leg, quiet_until=opening).armed() if opening > at.now else None
+
+
+def _fired(leg: Leg, case: Case, at: Moment) -> tuple[Leg, Event]:
     who = terms_of(leg).rungs[leg.rung].who
     to = routing.told_by(at.reference, leg, who, case.region)
-    clock = next(clock for clock in leg.missed.split() if not leg.met(clock))
-    fired = LegEscalated(**about(case, leg), rung=leg.rung, who=who, to=to, clock=clock, late=leg.rung_due < at.now - timedelta(minutes=1))
-    moved = msgspec.structs.replace(leg, rung=leg.rung + 1, rung_at=at.now, told=" ".join([*leg.told.split(), to]))
-    return moved.armed(), (*events, fired)
+    late = leg.rung_due is not None and leg.rung_due < at.now - timedelta(minutes=1)
+    fired = LegEscalated(**about(case, leg), rung=leg.rung, who=who, to=to, clock=leg.unmet[0], late=late)
+    told = " ".join([*leg.told.split(), to])
+    return msgspec.structs.replace(leg, rung=leg.rung + 1, rung_at=at.now, rang_at=at.now, repeats=0, told=told), fired
+
+
+def _repeated(leg: Leg, case: Case, at: Moment) -> tuple[Leg, Event]:
+    """Whoever the last rung told hears it again."""
+    rung, times = leg.rung - 1, leg.repeats + 1
+    said = LegReminded(
+        **about(case, leg), rung=rung, who=terms_of(leg).rungs[rung].who, to=leg.told.split()[rung], clock=leg.unmet[0], times=times
+    )
+    return msgspec.structs.replace(leg, repeats=times, rang_at=at.now), said

@@ -135,7 +135,7 @@ async def test_a_silent_case_that_has_fired_everything_is_still_looked_at(referr
         await referral.sweep()
     after = await referral.case(case.id)
     assert after.next_due is not None
-    assert all(leg.rung == 3 for leg in after.legs.values())
+    assert all(leg.rung == 4 for leg in after.legs.values())
 
 
 @pytest.mark.parametrize("turns", [20])

@@ -155,11 +155,12 @@ def test_clocks_by_grade_are_parameters_of_the_county(code: str, grade: str, exp
 
 
 @pytest.mark.parametrize(("grade", "gap"), [("red", Period(10, "minutes")), ("amber", Period(1, "hours")), ("green", Period(24, "hours"))])
-def test_the_ladder_has_three_rungs_a_gap_apart(grade: str, gap: Period) -> None:
+def test_the_ladder_climbs_to_the_city_its_first_rungs_a_gap_apart(grade: str, gap: Period) -> None:
     ladder = next(ladder for name, ladder in RULES.ladders.items() if name == grade)
     assert ladder.minimum_gap == gap
-    assert [rung.who for rung in ladder.rungs] == ["duty_officer", "superior", "joint_conference"]
-    assert [rung.after.limit for rung in ladder.rungs] == [0, gap.limit, 2 * gap.limit]
+    assert [rung.who for rung in ladder.rungs] == ["duty_officer", "superior", "joint_conference", "city_joint_conference"]
+    assert [rung.after.limit for rung in ladder.rungs[:3]] == [0, gap.limit, 2 * gap.limit]
+    assert ladder.rungs[-1].repeat is not None
 
 
 def test_the_drill_is_the_same_table_with_other_clocks() -> None:
