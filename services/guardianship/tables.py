@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Column, DateTime, Index, MetaData
+from sqlalchemy import CheckConstraint, Column, DateTime, Index, MetaData, text
 from sqlmodel import Field, SQLModel
 
 from shared.database import with_plumbing
@@ -32,6 +32,7 @@ class ChildRow(SQLModel, table=True):
     __table_args__ = (
         CheckConstraint("sex in ('male', 'female', 'unknown')", name="child_sex"),
         Index("child_region", "region", "opened_at", "id"),
+        Index("child_due", "next_due", postgresql_where=text("next_due is not null")),
     )
 
 

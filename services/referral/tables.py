@@ -116,6 +116,7 @@ class AgencyRow(SQLModel, table=True):
     refused_from: datetime | None = Field(default=None, sa_column=moment(nullable=True))
     next_due: datetime | None = Field(default=None, sa_column=moment(nullable=True))
     trace: str
+    __table_args__ = (Index("agency_due", "next_due", postgresql_where=text("next_due is not null")),)
 
 
 class RulesRow(SQLModel, table=True):
