@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from shared.errors import Unavailable
 from shared.messages import Message, Response
-from shared.room import Outcome, Room
+from shared.room import TRANSIENT, Outcome, Room
 
 MOST = 200
 """Messages of one transaction."""
@@ -54,5 +54,10 @@ class Gather:
     async def _outcomes(self, messages: Sequence[Message]) -> Sequence[Outcome]:
         try:
             return await self.room.outcomes(messages)
-        except Exception as reason:  # noqa: BLE001 - each caller is told; one that is transient is tried again by each
+        except TRANSIENT as reason:  # each tries it again by itself
             return [reason] * len(messages)
+        except Exception as reason:  # noqa: BLE001 - a fault of our own; halved, until only its own caller is told of it
+            if len(messages) == 1:
+                return [reason]
+            middle = len(messages) // 2
+            return [*await self._outcomes(messages[:middle]), *await self._outcomes(messages[middle:])]

@@ -100,3 +100,21 @@ async def test_what_does_not_exist_for_one_caller_is_not_found_for_that_caller_a
     door = Gather(room)
     told = await asyncio.gather(*(door.enter(add(uuid4(), id=str(n), digest=b"d")) for n in range(6)))
     assert [response.status for response in told] == [404 if n == 3 else 200 for n in range(6)]
+
+
+async def test_a_fault_of_our_own_at_one_message_is_its_callers_alone(
+    room: Room, pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decide = room.kind.decide
+
+    def faulty(counter: Any, message: Any, at: Any) -> Any:
+        if message.id == "3":
+            raise LookupError
+        return decide(counter, message, at)
+
+    monkeypatch.setattr(room, "kind", msgspec.structs.replace(room.kind, decide=faulty))
+    door, counters = Gather(room), [uuid4() for _ in range(6)]
+    messages = [add(key, id=str(n), digest=b"d") for n, key in enumerate(counters)]
+    told = await asyncio.gather(*(door.enter(m) for m in messages), return_exceptions=True)
+    assert [type(t) for t in told] == [LookupError if n == 3 else Response for n in range(6)]
+    assert [await total(pool, key) for key in counters] == [None if n == 3 else 1 for n in range(6)]
