@@ -47,6 +47,8 @@ AWAY = (
     asyncpg.CrashShutdownError,
     asyncpg.TooManyConnectionsError,
     asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.DiskFullError,
+    asyncpg.IdleInTransactionSessionTimeoutError,  # this process stood still for so long that its session was ended
 )
 """The database cannot be reached or will not write now: wait and try the same again."""
 

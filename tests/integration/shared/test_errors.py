@@ -23,6 +23,8 @@ TABLE = [  # SQLSTATE, what it is, how often it strikes, what becomes of a recor
     ("57P03", "server starts", 2, "applied", AWAY),
     ("53300", "too many connections", 2, "applied", AWAY),
     ("25006", "read-only", 2, "applied", AWAY),
+    ("53100", "disk full", 2, "applied", AWAY),
+    ("25P03", "stood still in a transaction", 2, "applied", AWAY),
     ("23505", "natural key exists", 9, "parked", (Problem, Clash)),
     ("23514", "check violated", 9, "parked", Problem),
     ("22003", "number out of range", 9, "parked", Problem),
