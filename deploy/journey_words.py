@@ -28,6 +28,8 @@ SENTENCES = {
     "leg.active": "active: {by} via {via}",
     "leg.declined": "declined by {by} via {via}: {reason}",
     "leg.fulfilled": "fulfilled by {by} via {via}: {outcome}",
+    "leg.claimed": "an officer of {agency} has it",
+    "leg.released": "lies in the queue of {agency} again",
     "leg.overdue": "overdue: {agency} not {clock} by {due}",
     "leg.escalated": "rung {rung} ({who}): {to} to be told that {agency} is not {clock}",
     "leg.reminded": "rung {rung} ({who}) again, {times}: {to} to be told that {agency} is not {clock}",

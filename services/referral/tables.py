@@ -83,6 +83,8 @@ class LegRow(SQLModel, table=True):
     rang_at: datetime | None = Field(default=None, sa_column=moment(nullable=True))
     quiet_until: datetime | None = Field(default=None, sa_column=moment(nullable=True))
     acks: bytes = Field(default=b"[]", sa_column_kwargs={"server_default": text("'[]'")})
+    claimed_by: str | None = None
+    claimed_at: datetime | None = Field(default=None, sa_column=moment(nullable=True))
     __table_args__ = (
         Index("leg_case", "case_id"),
         Index("leg_open_duty", "case_id", "agency", "duty", unique=True, postgresql_where=text("ended is null")),
@@ -94,6 +96,7 @@ class LegRow(SQLModel, table=True):
         CheckConstraint("seen_at is null or delivered_at is not null", name="leg_seen_implies"),
         CheckConstraint("accepted_at is null or seen_at is not null", name="leg_accepted_implies"),
         CheckConstraint("active_at is null or accepted_at is not null", name="leg_active_implies"),
+        CheckConstraint("(claimed_by is null) = (claimed_at is null)", name="leg_claim_has_time"),
     )
 
 

@@ -126,6 +126,18 @@ class LegFulfilled(LegFact, frozen=True, kw_only=True):
     outcome: str
 
 
+class LegClaimed(LegFact, frozen=True, kw_only=True):
+    """One officer of the agency has taken the leg from its queue, or was given it. Who, only the agency knows."""
+
+    type_: ClassVar[str] = "heli.leg.claimed.v1"
+
+
+class LegReleased(LegFact, frozen=True, kw_only=True):
+    """The leg lies in the queue of its agency again."""
+
+    type_: ClassVar[str] = "heli.leg.released.v1"
+
+
 class LegOverdue(LegEvent, frozen=True, kw_only=True):
     """A clock has run out. A fact: an answer that was received before and read later does not unmake it."""
 
@@ -197,6 +209,8 @@ EVENTS = (
     LegActive,
     LegDeclined,
     LegFulfilled,
+    LegClaimed,
+    LegReleased,
     LegOverdue,
     LegEscalated,
     LegReminded,

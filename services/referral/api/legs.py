@@ -1,7 +1,7 @@
 """How does an agency answer a leg, or many at once, and what does it see of one?"""
 
 import asyncio
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
@@ -10,6 +10,7 @@ from fastapi import Response as HttpResponse
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from services.referral import store
+from services.referral.api.claims import Officer, claim_message
 from services.referral.api.shown import leg_shown
 from services.referral.domain.leg import Answer, DeclineReason, Outcome
 from services.referral.handlers import TakeAnswer
@@ -39,13 +40,14 @@ class RowBody(AnswerBody):
     """One leg of a bulk answer."""
 
     leg: UUID
+    officer: Officer | None = None
 
 
 class BulkBody(BaseModel):
-    """The same answer for many legs."""
+    """The same answer for many legs; `assigned` gives each to the officer of its row."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
-    answer: Answer
+    answer: Answer | Literal["assigned"]
     legs: list[RowBody] = Field(min_length=1, max_length=MOST_ROWS)
 
 
@@ -76,10 +78,10 @@ def _each_once(rows: list[RowBody]) -> None:
 
 async def _messages(body: BulkBody, request: Request, caller: Caller) -> list[Message]:
     """A message for each row, with a key of its own below the request's. A key used for another body is refused as a whole."""
-    first = await keyed(request, _message(request, caller, body.answer, body.legs[0].leg, body.legs[0]))
+    first = await keyed(request, _of_row(request, caller, body.answer, body.legs[0]))
     messages = [
         msgspec.structs.replace(
-            _message(request, caller, body.answer, row.leg, row), id=f"{first.id}/{place}", digest=first.digest, source=first.source
+            _of_row(request, caller, body.answer, row), id=f"{first.id}/{place}", digest=first.digest, source=first.source
         )
         for place, row in enumerate(body.legs)
     ]
@@ -89,7 +91,13 @@ async def _messages(body: BulkBody, request: Request, caller: Caller) -> list[Me
     return messages
 
 
-async def _one(request: Request, answer: Answer, row: RowBody, message: Message, own: set[UUID]) -> Response:
+def _of_row(request: Request, caller: Caller, answer: str, row: RowBody) -> Message:
+    if answer == "assigned":
+        return claim_message(request, caller, "assign", row.leg, row.officer)
+    return _message(request, caller, answer, row.leg, row)
+
+
+async def _one(request: Request, answer: str, row: RowBody, message: Message, own: set[UUID]) -> Response:
     """A leg of somebody else is told apart here: the room would keep its 404 under the key, also when the right comes a moment later."""
     _complete(answer, row)
     if row.leg not in own:
@@ -117,14 +125,16 @@ async def answer(leg: UUID, answer: Answer, request: Request, caller: Agency, bo
     return reply(await enter(request.app.state.cases, await keyed(request, message, required=False)))
 
 
-def _complete(answer: Answer, given: AnswerBody) -> None:
+def _complete(answer: str, given: AnswerBody) -> None:
+    if answer == "assigned" and isinstance(given, RowBody) and given.officer is None:
+        raise Problem(422, "invalid", "Nothing was stored.", faults=(Fault("/officer", "missing", "Somebody must get the leg."),))
     if answer == "declined" and given.reason is None:
         raise Problem(422, "invalid", "Nothing was stored.", faults=(Fault("/reason", "missing", "A refusal needs its reason code."),))
     if answer == "fulfilled" and given.outcome is None:
         raise Problem(422, "invalid", "Nothing was stored.", faults=(Fault("/outcome", "missing", "An end needs its outcome code."),))
 
 
-def _message(request: Request, caller: Caller, answer: Answer, leg: UUID, given: AnswerBody) -> Message:
+def _message(request: Request, caller: Caller, answer: str, leg: UUID, given: AnswerBody) -> Message:
     code = given.reason if answer == "declined" else given.outcome
     return Message(
         body=TakeAnswer(leg=leg, agency=caller.party, answer=answer, via="http", claimed_at=given.at, code=code),

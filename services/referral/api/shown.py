@@ -32,6 +32,7 @@ def leg_shown(row: LegRow, case: CaseRow) -> dict[str, Any]:
         "replaces": leg.replaces,
         "issued_at": leg.issued_at,
         "state": leg.state,
+        "claimed_at": leg.claimed_at,
         "ended": leg.ended,
         "end_code": leg.end_code,
         "clocks": clocks,

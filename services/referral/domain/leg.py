@@ -33,6 +33,7 @@ class Leg(msgspec.Struct, frozen=True):
 
     `missed`: clocks that ran out, space-separated. `told`: the agency that each rung has told. `rung`: the next one.
     `repeats`, `rang_at`: how often the last rung was told again, and when it or its repeat rang. `quiet_until`: the office opens.
+    `claimed_by`: the handle under which its agency knows the officer who works on it; never said outside of that agency.
     """
 
     id: UUID
@@ -67,6 +68,8 @@ class Leg(msgspec.Struct, frozen=True):
     rang_at: datetime | None = None
     quiet_until: datetime | None = None
     acks: bytes = b"[]"
+    claimed_by: str | None = None
+    claimed_at: datetime | None = None
 
     @property
     def open(self) -> bool:

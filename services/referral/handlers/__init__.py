@@ -4,6 +4,18 @@ from services.referral.handlers.acknowledging import AcknowledgeRung
 from services.referral.handlers.agencies import PutAgency, RefuseUnreadable, rest
 from services.referral.handlers.answers import NoteDelivery, TakeAnswer
 from services.referral.handlers.cases import OpenCase, tick
+from services.referral.handlers.claims import ClaimLeg
 from services.referral.handlers.dispatch import decide
 
-__all__ = ["AcknowledgeRung", "NoteDelivery", "OpenCase", "PutAgency", "RefuseUnreadable", "TakeAnswer", "decide", "rest", "tick"]
+__all__ = [
+    "AcknowledgeRung",
+    "ClaimLeg",
+    "NoteDelivery",
+    "OpenCase",
+    "PutAgency",
+    "RefuseUnreadable",
+    "TakeAnswer",
+    "decide",
+    "rest",
+    "tick",
+]

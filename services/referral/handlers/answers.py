@@ -66,22 +66,27 @@ def take_answer(body: TakeAnswer, case: Case | None, at: Moment) -> Decision:
     try:
         return _answered(body, case, at)
     except Problem as refusal:
-        if body.via == "http" and refusal.status == NotFound().status:
-            raise
-        refused = AnswerRefused(
-            about=str(case.id) if case else body.agency,
-            agency=body.agency,
-            via=body.via,
-            reason=refusal.slug,
-            report=case.report if case else None,
-            case=case.id if case else None,
-            leg=body.leg,
-            answer=body.answer,
-            state=refusal.extra.get("state"),
-            partition=body.partition,
-            offset=body.offset,
-        )
-        return Decision(aggregate=case, events=(refused,), response=Response.of(refusal))
+        return refused(body, case, refusal)
+
+
+def refused(body: TakeAnswer, case: Case | None, refusal: Problem) -> Decision:
+    """The refusal as an answer. What is not there for whoever asks by HTTP is not recorded either."""
+    if body.via == "http" and refusal.status == NotFound().status:
+        raise refusal
+    event = AnswerRefused(
+        about=str(case.id) if case else body.agency,
+        agency=body.agency,
+        via=body.via,
+        reason=refusal.slug,
+        report=case.report if case else None,
+        case=case.id if case else None,
+        leg=body.leg,
+        answer=body.answer,
+        state=refusal.extra.get("state"),
+        partition=body.partition,
+        offset=body.offset,
+    )
+    return Decision(aggregate=case, events=(event,), response=Response.of(refusal))
 
 
 def _answered(body: TakeAnswer, case: Case | None, at: Moment) -> Decision:
