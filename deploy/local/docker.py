@@ -10,8 +10,6 @@ from typing import Any
 
 from deploy.local import kafka
 
-KAFKA_IMAGE = "confluentinc/cp-kafka:7.6.0"
-POSTGRES_IMAGE = "postgres:17"
 KAFKA_PORT = 9093
 POSTGRES_PORT = 5432
 STOP_SECONDS = 5
@@ -23,6 +21,16 @@ KAFKA_SETTINGS = {
     "KAFKA_TRANSACTION_STATE_LOG_MIN_ISR": "1",
     "KAFKA_DEFAULT_REPLICATION_FACTOR": "1",
 }
+
+
+def kafka_image() -> str:
+    """`HELI_KAFKA_IMAGE` names another image of Confluent's layout."""
+    return os.environ.get("HELI_KAFKA_IMAGE", "confluentinc/cp-kafka:7.6.0")
+
+
+def postgres_image() -> str:
+    """`HELI_POSTGRES_IMAGE` names another image of the official layout; 18 is what the wheel brings too."""
+    return os.environ.get("HELI_POSTGRES_IMAGE", "postgres:18")
 
 
 def answers() -> bool:
@@ -79,11 +87,11 @@ class Container:
 
 
 class DockerKafka(Container):
-    """Same face as `KafkaNode`; `HELI_KAFKA_IMAGE` names another image of Confluent's layout."""
+    """Same face as `KafkaNode`."""
 
     def __init__(self, port: int) -> None:
         kafka_module = _testcontainers("kafka")
-        container = kafka_module.KafkaContainer(os.environ.get("HELI_KAFKA_IMAGE", KAFKA_IMAGE), port=KAFKA_PORT).with_kraft()
+        container = kafka_module.KafkaContainer(kafka_image(), port=KAFKA_PORT).with_kraft()
         container.with_envs(**KAFKA_SETTINGS)
         super().__init__(container, KAFKA_PORT, port)
         self.bootstrap = f"127.0.0.1:{port}"
@@ -93,12 +101,11 @@ class DockerKafka(Container):
 
 
 class DockerPostgres(Container):
-    """Same face as `PostgresNode`; `HELI_POSTGRES_IMAGE` names another image."""
+    """Same face as `PostgresNode`."""
 
     def __init__(self, port: int, password: str) -> None:
         postgres_module = _testcontainers("postgres")
-        image = os.environ.get("HELI_POSTGRES_IMAGE", POSTGRES_IMAGE)
-        container = postgres_module.PostgresContainer(image, username="heli", password=password, dbname="postgres", driver=None)
+        container = postgres_module.PostgresContainer(postgres_image(), username="heli", password=password, dbname="postgres", driver=None)
         container.with_command("postgres -c max_connections=200 -c timezone=UTC")
         super().__init__(container, POSTGRES_PORT, port)
         self._password = password

@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import asyncpg
 
+from deploy.local import docker
 from deploy.local.kafka import KafkaNode
 from deploy.local.ports import pick
 from deploy.local.postgres import PostgresNode
@@ -27,7 +28,7 @@ async def postgres(folder: Path) -> AsyncIterator[str]:
     elif in_docker():
         from testcontainers.community.postgres import PostgresContainer
 
-        with PostgresContainer(os.environ.get("POSTGRES_IMAGE", "postgres:18"), driver=None) as container:
+        with PostgresContainer(docker.postgres_image(), driver=None) as container:
             yield container.get_connection_url()
     else:
         node = PostgresNode(folder / "postgres")
@@ -47,7 +48,7 @@ async def kafka(folder: Path) -> AsyncIterator[str]:
     elif in_docker():
         from testcontainers.community.kafka import KafkaContainer
 
-        with KafkaContainer(os.environ.get("KAFKA_IMAGE", "confluentinc/cp-kafka:7.6.0")).with_kraft() as container:
+        with KafkaContainer(docker.kafka_image()).with_kraft() as container:
             yield container.get_bootstrap_server()
     else:
         first, second = pick(2)
