@@ -23,7 +23,7 @@ Answer = Literal["seen", "accepted", "active", "declined", "fulfilled"]
 DeclineReason = Literal["not_my_region", "not_my_duty", "no_capacity", "already_handled", "other"]
 Outcome = Literal[
     "child_safe", "guardian_returned", "carer_named", "placed", "back_in_school", "hukou_registered", "registered",
-    "handed_over", "not_substantiated", "other",
+    "handed_over", "not_substantiated", "leave_approved", "record_ended", "other",
 ]  # fmt: skip
 """Codes only: a reason in words would carry personal values into events."""
 

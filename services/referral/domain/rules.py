@@ -12,6 +12,7 @@ from functools import lru_cache
 
 import msgspec
 
+from services.referral.domain.completeness import Completeness, completeness_problems
 from services.referral.domain.ladder import Hours
 from services.referral.domain.obligations import LawText, Obligation, obligation_problems
 from services.referral.domain.rule_file import RuleError, RuleSetError, Section, read_sections
@@ -92,6 +93,7 @@ class RuleSet(msgspec.Struct, frozen=True):
     out_of_scope: dict[str, str] = {}
     agency_ladders: tuple[AgencyLadder, ...] = ()
     office_hours: tuple[OfficeHours, ...] = ()
+    completeness: Completeness | None = None
 
     @staticmethod
     def parse(data: bytes) -> "RuleSet":
@@ -105,6 +107,13 @@ class RuleSet(msgspec.Struct, frozen=True):
         """Return the most urgent grade for which a row speaks; green where none does."""
         facts = Facts(situations, groups, age)
         return min((row.grade for row in self.grades if row.matches(facts)), key=GRADES.index, default="green")
+
+    def kind(self, duty: str) -> DutyKind | None:
+        return next((kind for kind in self.duties if kind.duty == duty), None)
+
+    def owed(self, duty: str, grade: Grade) -> Duty:
+        """Return a duty as no row names it: with the clocks and the ladder of the grade. Raises KeyError for one that is not there."""
+        return _duty(self, grade, {kind.duty: kind for kind in self.duties}[duty], [])
 
     def held_by(self, duty: Duty, grade: Grade, agency: str, regions: frozenset[str]) -> Duty:
         """Return the duty as this agency owes it: with its own ladder, and its office hours unless the case is red."""
@@ -151,7 +160,8 @@ def plan(
 
 def table(ruleset: RuleSet) -> tuple[TableRow, ...]:
     """Return every situation and group with what each department owes that gets legs by these rules."""
-    departments = tuple(dict.fromkeys(kind.department for kind in ruleset.duties if kind.issue))
+    named = {row.duty for row in ruleset.rows}
+    departments = tuple(dict.fromkeys(kind.department for kind in ruleset.duties if kind.issue and kind.duty in named))
     return tuple(
         TableRow(code, ruleset.titles[code], {department: _cell(ruleset, code, department) for department in departments}) for code in CODES
     )
@@ -191,6 +201,7 @@ _SECTIONS = {
     "out_of_scope": Section(dict[str, Text], needed=False),
     "agency_ladders": Section(AgencyLadder, rows=True, needed=False),
     "office_hours": Section(OfficeHours, rows=True, needed=False),
+    "completeness": Section(Completeness, needed=False),
 }
 
 
@@ -206,6 +217,9 @@ def _row_problems(rules: RuleSet) -> Iterable[RuleError]:
     ladders |= {row.row: row.ladder for row in rules.rows if row.ladder} | {row.row: row.ladder for row in rules.agency_ladders}
     yield from (RuleError(label, problem) for label, ladder in ladders.items() for problem in _ladder_problems(ladder))
     yield from (RuleError(row.row, "opens no earlier than it closes") for row in rules.office_hours if row.opens >= row.closes)
+    kinds = {kind.duty: kind for kind in rules.duties}
+    found = completeness_problems(rules.completeness, kinds) if rules.completeness else ()
+    yield from (RuleError("completeness", problem) for problem in found)
     problems = obligation_problems(rules.obligations, rules.out_of_scope, rules.texts, rules.events, duties)
     yield from (RuleError(name, problem) for name, problem in problems)
 

@@ -12,11 +12,11 @@ from services.referral.domain.case import Case
 from services.referral.domain.issuing import about, issued, overdue, replacement
 from services.referral.domain.leg import FACTS, Leg, terms_of
 from services.referral.domain.routing import Knowledge
+from services.referral.handlers.closing import closing
 from services.referral.handlers.dispatch import handle
 from shared.contracts.envelope import Event
 from shared.contracts.referral import (
     AnswerRefused,
-    CaseClosed,
     LegAccepted,
     LegActive,
     LegDeclined,
@@ -24,7 +24,7 @@ from shared.contracts.referral import (
     LegFulfilled,
     LegSeen,
 )
-from shared.errors import NotFound, Problem
+from shared.errors import NotFound, Problem, RuleBroken
 from shared.messages import Decision, Moment, Response
 
 FACT_EVENTS = {"delivered": LegDelivered, "seen": LegSeen, "accepted": LegAccepted, "active": LegActive}
@@ -137,35 +137,47 @@ def _with_fact(case: Case, leg: Leg, fact: str, via: str, claimed: datetime | No
 
 
 def _fulfilled(case: Case, leg: Leg, body: TakeAnswer, at: Moment) -> Decision:
-    moved = leg.with_fact("active", at.received).with_end("fulfilled", body.code or "other", at.received)
-    event = LegFulfilled(**about(case, leg), at=at.received, via=body.via, claimed_at=body.claimed_at, outcome=body.code or "other")
-    return _closing(case.with_legs(moved), (event,), _shown(moved), at)
+    outcome = _outcome(case, leg, body, at.reference)
+    moved = leg.with_fact("active", at.received).with_end("fulfilled", outcome, at.received)
+    event = LegFulfilled(**about(case, leg), at=at.received, via=body.via, claimed_at=body.claimed_at, outcome=outcome)
+    return closing(case.with_legs(moved), (event,), at, _shown(moved))
+
+
+def _outcome(case: Case, leg: Leg, body: TakeAnswer, known: Knowledge) -> str:
+    """With what the duty can end is fixed by the rules that the case pinned; older ones name no outcome and take any."""
+    kind = known.rules[case.rules].kind(leg.duty)
+    if kind is None or not kind.outcomes:
+        return body.code or "other"
+    if body.code not in kind.outcomes:
+        may = ", ".join(kind.outcomes)
+        raise RuleBroken(
+            "outcome-not-of-this-duty", f"This duty ends with one of: {may}.", status=422, state=leg.state, allowed=list(kind.outcomes)
+        )
+    return str(body.code)
 
 
 def _declined(case: Case, leg: Leg, body: TakeAnswer, at: Moment) -> Decision:
-    """A red leg is replaced in the same transaction by the next agency up; of any other the superior is told."""
+    """A red leg, and the last resort of any case, is replaced in the same transaction by the next agency up; of any other the superior is told."""
     known: Knowledge = at.reference
     up = routing.next_up(known, leg, case.region)
     code = body.code or "other"
     moved = leg.with_fact("accepted" if leg.accepted_at else "seen", at.received).with_end("declined", code, at.received)
-    red = case.grade == "red"
-    after = replacement(case, leg, up, at.now) if red else None
+    passed_on = case.grade == "red" or leg.duty == _review(case, known)
+    after = replacement(case, leg, up, at.now) if passed_on else None
     event = LegDeclined(
         **about(case, leg),
         at=at.received,
         via=body.via,
         claimed_at=body.claimed_at,
         reason=code,
-        tell=None if red else up.agency,
+        tell=None if passed_on else up.agency,
         replaced_by=after.id if after else None,
     )
     if after is None:
-        return _closing(case.with_legs(moved), (event,), _shown(moved), at)
+        return closing(case.with_legs(moved), (event,), at, _shown(moved))
     return Decision(aggregate=case.with_legs(moved, after), events=(event, issued(case, after)), response=_shown(moved))
 
 
-def _closing(case: Case, events: tuple[Event, ...], response: Response, at: Moment) -> Decision:
-    if not case.all_ended or case.closed_at is not None:
-        return Decision(aggregate=case, events=events, response=response)
-    closed = CaseClosed(report=case.report, code=case.code, case=case.id, child=case.child)
-    return Decision(aggregate=case.closed(at.now), events=(*events, closed), response=response)
+def _review(case: Case, known: Knowledge) -> str | None:
+    rule = known.rules[case.rules].completeness
+    return rule.review if rule else None

@@ -12,6 +12,7 @@ from services.referral.domain.issuing import about, issue, issued, overdue
 from services.referral.domain.leg import Leg, terms_of
 from services.referral.domain.routing import Holder, Knowledge
 from services.referral.domain.rules import Duty, Grade, Plan, plan
+from services.referral.handlers.closing import closing, review_leg
 from services.referral.handlers.dispatch import handle
 from shared.contracts.envelope import Event
 from shared.contracts.intake import ChildNamed, ReportAccepted
@@ -42,6 +43,8 @@ def open_case(body: OpenCase, case: Case | None, at: Moment) -> Decision:
     holders = (_held(duty, owed.grade, opened.region, known) for duty in owed.duties)
     days = known.calendar.local(keys_up(known.regions, opened.region))
     legs = [issue(opened.id, number, duty, held, days, at.now) for number, (duty, held) in enumerate(holders, 1)]
+    if not legs and (rule := known.current.completeness):  # a code of tomorrow, and nothing else that anybody owes
+        legs = [review_leg(opened, rule.review, known, at)]
     told = CaseOpened(
         report=opened.report,
         code=opened.code,
@@ -107,7 +110,7 @@ def tick(case: Case, at: Moment) -> Decision:
             events.extend(new)
     review = at.now + REVIEW if case.review_due <= at.now else case.review_due
     moved_case = msgspec.structs.replace(case, review_due=review).with_legs(*legs)
-    return Decision(aggregate=moved_case, events=tuple(events))
+    return closing(moved_case, tuple(events), at)  # nobody owes it: it came to be so before there was a rule for that
 
 
 def _rung(leg: Leg, events: tuple[Event, ...], case: Case, at: Moment) -> tuple[Leg, tuple[Event, ...]]:
