@@ -22,6 +22,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     directory: Path | None = None
     rules: Path | None = None
     webhook_networks: tuple[IPv4Network | IPv6Network, ...] = ()
+    heartbeat_url: str = ""
+    heartbeat_seconds: float = 30.0
+    audit_seconds: float = 10.0
     retry_schedule: tuple[float, ...] = (2, 10, 60, 300, 1800, 3600, 7200, 14400, 28800, 43200)
     pool_size: int = 6
 
@@ -49,6 +52,9 @@ def from_environment(service: str) -> Settings:
             directory=Path(directory) if directory else None,
             rules=Path(rules) if rules else None,
             webhook_networks=tuple(ip_network(text) for text in os.environ.get("HELI_WEBHOOK_NETWORKS", "").split(",") if text),
+            heartbeat_url=os.environ.get("HELI_HEARTBEAT_URL", ""),
+            heartbeat_seconds=float(os.environ.get("HELI_HEARTBEAT_SECONDS", "30")),
+            audit_seconds=float(os.environ.get("HELI_AUDIT_SECONDS", "10")),
             retry_schedule=tuple(float(s) for s in schedule.split(",")) if schedule else Settings.__struct_defaults__[-2],
         )
     except ValueError as reason:

@@ -9,7 +9,7 @@ import typer
 
 from deploy.local import kafka, postgres
 from deploy.local.service import answers_ok
-from deploy.local.state import SERVICES, State
+from deploy.local.state import AUDITOR, SERVICES, State
 
 PATIENCE_SECONDS = 3.0
 
@@ -30,11 +30,11 @@ def status(*, as_json: Annotated[bool, typer.Option("--json", help="For programs
 
 async def look(state: State) -> dict[str, bool]:
     """Each part is asked itself; nothing is taken from a file."""
-    names = ("supervisor", "postgresql", "kafka", *SERVICES, "edge")
+    names = ("supervisor", "postgresql", "kafka", *SERVICES, AUDITOR, "edge")
     running = state.running()
     if running is None:
         return dict.fromkeys(names, False) | {"supervisor": state.supervisor() is not None}
-    urls = [f"http://127.0.0.1:{state.ports[name]}/{name}/ready" for name in SERVICES]
+    urls = [f"http://127.0.0.1:{state.ports[name]}/{name}/ready" for name in (*SERVICES, AUDITOR)]
     host, _, port = running["bootstrap"].split(",")[0].rpartition(":")
     checks = [
         _within(postgres.until_answers(running["database"], PATIENCE_SECONDS)),

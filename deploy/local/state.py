@@ -15,7 +15,8 @@ from deploy import keys
 from deploy.local import ports, postgres_home
 
 SERVICES = ("intake", "referral", "guardianship", "notification")
-PORT_NAMES = ("edge", "postgres", "kafka", "kafka_control", *SERVICES)
+AUDITOR = "auditor"
+PORT_NAMES = ("edge", "postgres", "kafka", "kafka_control", *SERVICES, AUDITOR)
 CLAIM_ATTEMPTS, CLAIM_PAUSE_SECONDS = 10, 0.03
 PROJECT = Path(__file__).parents[2]
 
@@ -46,8 +47,13 @@ class State:
             self._once(name, lambda: secrets.token_hex(32).encode())
         self._once(self.signing_key.name, keys.new_signing_key)
         keys.write_jwks(self.jwks, keys.read_signing_key(self.signing_key))
-        if not self.ports_file.exists():
-            self.ports_file.write_text(json.dumps(dict(zip(PORT_NAMES, ports.pick(len(PORT_NAMES)), strict=True)), indent=1))
+        self._choose_ports()
+
+    def _choose_ports(self) -> None:
+        """Once for each name: a folder from before a part existed keeps what it has."""
+        known: dict[str, int] = json.loads(self.ports_file.read_text()) if self.ports_file.exists() else {}
+        if missing := [name for name in PORT_NAMES if name not in known]:
+            self.ports_file.write_text(json.dumps(known | dict(zip(missing, ports.pick(len(missing)), strict=True)), indent=1))
 
     @property
     def ports(self) -> dict[str, int]:

@@ -15,7 +15,7 @@ from deploy.local.docker import Container
 from deploy.local.infrastructure import Kafka, Postgres, choose_kafka, choose_postgres
 from deploy.local.postgres import ensure_databases
 from deploy.local.service import Service
-from deploy.local.state import PROJECT, SERVICES, State
+from deploy.local.state import AUDITOR, PROJECT, SERVICES, State
 
 EDGE = "edge"
 FOR_PEOPLE = frozenset({"HELI_URL", "HELI_SCHOOL", "HELI_POLICE", "HELI_OPERATOR"})  # of `.heli/env`: no service needs a bearer
@@ -103,7 +103,7 @@ class Stack:
         }
 
     def service(self, name: str) -> Service:
-        """One of the four, or `edge`: its pid, its log."""
+        """One of the four, `auditor` or `edge`: its pid, its log."""
         return self._services[name]
 
     # -- start and stop
@@ -137,6 +137,9 @@ class Stack:
         for name in SERVICES:
             ready = f"{self.service_url(name)}/{name}/ready"
             self._services[name] = self._service(name, [f"services.{name}"], self.env(name), ready)
+        watching = {**self.env("referral"), "HELI_PORT": str(self.state.ports[AUDITOR])}
+        ready = f"{self.service_url(AUDITOR)}/{AUDITOR}/ready"
+        self._services[AUDITOR] = self._service(AUDITOR, ["services.referral.auditor"], watching, ready)
         targets = [f"{name}={self.service_url(name)}" for name in SERVICES]
         program = ["deploy.local.edge", "--port", str(self.state.ports[EDGE]), *targets]
         self._services[EDGE] = self._service(EDGE, program, {**os.environ}, f"{self.url}/")
@@ -218,7 +221,7 @@ class Stack:
         """Names who holds a port of ours. The children of a supervisor that was just killed get a moment to end."""
         needed = {"postgres"} if not os.environ.get("DATABASE_URL") else set()
         needed |= {"kafka", "kafka_control"} if not os.environ.get("KAFKA_BOOTSTRAP_SERVERS") else set()
-        needed |= {*SERVICES, EDGE} if services else set()
+        needed |= {*SERVICES, AUDITOR, EDGE} if services else set()
         chosen = self.state.ports
         for _ in range(PORT_ATTEMPTS):
             taken = [name for name in sorted(needed) if not ports.is_free(chosen[name])]

@@ -61,11 +61,16 @@ def intake_listener(notices: Room) -> Listener:
 
 
 def operations_listener(notices: Room) -> Listener:
-    return Listener("notification", operations.TOPIC, [Route(operations.StreamParked, notices, stream_parked)], notices)
+    routes = [Route(operations.StreamParked, notices, stream_parked), Route(operations.DeadlinesStalled, notices, deadlines_stalled)]
+    return Listener("notification", operations.TOPIC, routes, notices)
 
 
 def stream_parked(event: operations.StreamParked, _: Read) -> Sequence[Message]:
     return [Message(body=event, aggregate=agency_notice_id(f"stream:{event.consumer}:{event.stream}"))]
+
+
+def deadlines_stalled(event: operations.DeadlinesStalled, _: Read) -> Sequence[Message]:
+    return [Message(body=event, aggregate=agency_notice_id(f"deadlines:{event.stream}"))]
 
 
 def of_leg(event: referral.LegEvent, _: Read) -> Sequence[Message]:

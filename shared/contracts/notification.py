@@ -14,7 +14,7 @@ LEG_ISSUED, LEG_ESCALATED, LEG_DECLINED = "leg.issued", "leg.escalated", "leg.de
 LEG_REMINDED = "leg.reminded"
 ANSWER_REFUSED, ENDPOINT_TESTED = "answer.refused", "endpoint.tested"
 REPORT_STALLED, REPORT_PROGRESSED = "report.stalled", "report.progressed"
-STREAM_PARKED = "stream.parked"
+STREAM_PARKED, DEADLINES_STALLED = "stream.parked", "deadlines.stalled"
 NOTICE_TYPES = {
     LEG_ISSUED: "heli.notice.issued.v1",
     LEG_ESCALATED: "heli.notice.escalated.v1",
@@ -25,6 +25,7 @@ NOTICE_TYPES = {
     REPORT_PROGRESSED: "heli.notice.progressed.v1",
     ENDPOINT_TESTED: "heli.notice.tested.v1",
     STREAM_PARKED: "heli.notice.parked.v1",
+    DEADLINES_STALLED: "heli.notice.unfired.v1",
 }
 """What a notice is about, and the type under which its party is told: `ce_type` on a feed, `type` in a webhook."""
 

@@ -1,7 +1,8 @@
-"""What does every service say about itself? What lies parked, and what an operator did with it."""
+"""What does every service say about itself? What lies parked, what an operator did with it, and which deadlines pass unwatched."""
 
 from datetime import datetime
 from typing import ClassVar
+from uuid import UUID
 
 from shared.contracts.envelope import Event
 
@@ -42,4 +43,22 @@ class MessageDiscarded(OperationsEvent, frozen=True, kw_only=True):
     why: str
 
 
-EVENTS = (StreamParked, StreamReleased, MessageDiscarded)
+class DeadlinesStalled(OperationsEvent, frozen=True, kw_only=True):
+    """An independent auditor has found, twice, deadlines that are due and have not fired: `legs` of them at least, `leg` the oldest, due `since`."""
+
+    type_: ClassVar[str] = "heli.deadlines.stalled.v1"
+    since: datetime
+    at: datetime
+    legs: int
+    leg: UUID
+
+
+class DeadlinesRecovered(OperationsEvent, frozen=True, kw_only=True):
+    """Nothing that is due is unfired any more; the oldest was due `since`."""
+
+    type_: ClassVar[str] = "heli.deadlines.recovered.v1"
+    since: datetime
+    at: datetime
+
+
+EVENTS = (StreamParked, StreamReleased, MessageDiscarded, DeadlinesStalled, DeadlinesRecovered)

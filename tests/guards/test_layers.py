@@ -10,9 +10,11 @@ from tests.guards.sources import ROOT, SERVICES, Fault, Import, imports, module_
 DOORS = ("api", "pages", "consumer", "sweep")
 LAYERS = (("__main__",), ("app",), DOORS, ("store",), ("tables",), ("handlers",), ("domain",))
 """Top to bottom: a module imports its own layer's package and what lies below; a door never another door."""
-BESIDE = {"channels": ("channels", "domain"), "migrations": ("tables",), "rules": ()}
+BESIDE = {"channels": ("channels", "domain"), "migrations": ("tables",), "rules": (), "auditor": ("tables",)}
 """What the parts outside that order may import of their own service; only doors and app may import channels."""
 PURE = ("handlers", "domain")
+FOR_AUDITOR = ("shared.contracts", "shared.logs", "shared.settings")
+"""It watches what runs on the rest."""
 FOR_PURE = ("shared.calendar", "shared.contracts", "shared.errors", "shared.identifiers", "shared.messages", "shared.regions")
 OUTSIDE = (
     "asyncpg", "sqlmodel", "sqlalchemy", "alembic", "fastapi", "starlette", "faststream", "aiokafka", "httpx", "httpcore", "asyncio",
@@ -46,6 +48,8 @@ def _service(own: str, found: Import) -> str | None:
         return f"{service} imports another service: {found.module}"
     if part in PURE and (rule := _pure(part, found)):
         return rule
+    if part == "auditor" and within(found.module, "shared") and not within(found.module, *FOR_AUDITOR):
+        return f"the auditor shares {found.module} with what it watches"
     other = found.module.removeprefix(f"services.{service}").strip(".").split(".")[0]
     if not within(found.module, "services") or not other or not part or part == other:
         return None
@@ -119,6 +123,10 @@ def test_what_the_demo_expects_is_computed_without_what_it_judges() -> None:
         ("services/x/domain/a", "from shared.database import connect", "domain is pure and imports shared.database.connect"),
         ("services/x/handlers", "import httpx", "handlers is pure and imports httpx"),
         ("services/x/api", "from services.y.domain import A", "x imports another service: services.y.domain.A"),
+        ("services/x/auditor/a", "from services.x.domain.leg import Leg", "auditor imports domain"),
+        ("services/x/auditor/a", "from services.x import store", "auditor imports store"),
+        ("services/x/auditor/a", "from shared import relay", "the auditor shares shared.relay with what it watches"),
+        ("services/x/sweep", "from services.x import auditor", "sweep imports auditor"),
         ("services/x/app", "from deploy import keys", "a service imports deploy.keys"),
         ("services/x/app", "from tests.support import county", "a service imports tests.support.county"),
         ("services/x/timers", "from services.x import domain", "timers or domain is no part that the order knows"),

@@ -8,6 +8,7 @@ from services.notification.domain.known import Known
 from shared.contracts.intake import ReportProgressed, ReportStalled
 from shared.contracts.notification import (
     ANSWER_REFUSED,
+    DEADLINES_STALLED,
     LEG_DECLINED,
     LEG_ESCALATED,
     LEG_ISSUED,
@@ -17,7 +18,7 @@ from shared.contracts.notification import (
     STREAM_PARKED,
     NoticeData,
 )
-from shared.contracts.operations import StreamParked
+from shared.contracts.operations import DeadlinesStalled, StreamParked
 from shared.contracts.referral import AnswerRefused, LegDeclined, LegEscalated, LegEvent, LegIssued, LegReminded
 
 
@@ -75,6 +76,20 @@ def report_stalled(body: ReportStalled, event: str, party: str, known: Known) ->
 def stream_parked(body: StreamParked, event: str, party: str) -> NoticeData:
     return NoticeData(
         about=STREAM_PARKED, event=event, party=party, stream=body.stream, consumer=body.consumer, reason=body.reason, at=body.since
+    )
+
+
+def deadlines_stalled(body: DeadlinesStalled, event: str, party: str) -> NoticeData:
+    return NoticeData(
+        about=DEADLINES_STALLED,
+        event=event,
+        party=party,
+        leg=body.leg,
+        stream=body.stream,
+        consumer=body.consumer,
+        reason=body.reason,
+        due=body.since,
+        at=body.at,
     )
 
 

@@ -12,7 +12,7 @@ from services.notification.domain import Known, Notice, telling
 from shared.contracts.directory import OPERATIONS
 from shared.contracts.intake import ReportProgressed, ReportStalled
 from shared.contracts.notification import ANSWER_REFUSED, ENDPOINT_TESTED, REPORT_PROGRESSED, LinkAnswered, NoticeData
-from shared.contracts.operations import StreamParked
+from shared.contracts.operations import DeadlinesStalled, StreamParked
 from shared.contracts.referral import (
     AnswerRefused,
     LegAccepted,
@@ -111,6 +111,14 @@ def tell_stream_parked(body: StreamParked, notice: Notice | None, event: str, at
     parties = _known(at).operations() or (OPERATIONS,)
     subject = _of(notice, domain.agency_notice_id(f"stream:{body.consumer}:{body.stream}"), at)
     return _tell(subject, [telling.stream_parked(body, event, party) for party in parties], at)
+
+
+@handle.register
+def tell_deadlines_stalled(body: DeadlinesStalled, notice: Notice | None, event: str, at: Moment) -> Decision:
+    """Silence would ring nobody now: operations learn of it."""
+    parties = _known(at).operations() or (OPERATIONS,)
+    subject = _of(notice, domain.agency_notice_id(f"deadlines:{body.stream}"), at)
+    return _tell(subject, [telling.deadlines_stalled(body, event, party) for party in parties], at)
 
 
 @handle.register

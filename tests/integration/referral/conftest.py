@@ -31,8 +31,8 @@ NOW = datetime(2026, 11, 24, 2, tzinfo=UTC)
 class Referral:
     """What a story may do with referral alone."""
 
-    def __init__(self, pool: asyncpg.Pool) -> None:
-        self.pool = pool
+    def __init__(self, pool: asyncpg.Pool, url: str = "") -> None:
+        self.pool, self.url = pool, url
         reference, bells = Reference(store.knowledge), Bells()
         self.cases, self.agencies = Room(app.CASE, pool, reference, bells), Room(app.AGENCY, pool, reference, bells)
 
@@ -95,8 +95,9 @@ class Referral:
 
 @pytest.fixture
 async def referral(database: Callable[[str], Awaitable[str]]) -> AsyncIterator[Referral]:
-    pool = await connect(await database("referral"), 6, "test")
-    referral = Referral(pool)
+    url = await database("referral")
+    pool = await connect(url, 6, "test")
+    referral = Referral(pool, url)
     await referral.prepare()
     yield referral
     await pool.close()

@@ -92,7 +92,7 @@ class FaultStack(Stack):
             await server.wait_ready()
 
     def _service(self, name: str, module: list[str], *more: Any, **named: Any) -> Service:
-        if self.planted and module[0].startswith("services."):
+        if self.planted and module[0].removeprefix("services.") in SERVICES:
             module = ["tests.stories.faults.planted_service", module[0].removeprefix("services."), self.planted]
         return super()._service(name, module, *more, **named)
 

@@ -30,7 +30,7 @@ LISTENERS: list[Listener] = [
 ]
 PARENTS = {("referral.heli.intake.v1", "heli.report.accepted.v1")}
 """No case exists yet: it waits under the report's id, and nothing can come before it."""
-OF_THEIR_OWN = {"heli.answer.refused.v1", "heli.stream.parked.v1"}
+OF_THEIR_OWN = {"heli.answer.refused.v1", "heli.stream.parked.v1", "heli.deadlines.stalled.v1"}
 """Each is an aggregate of its own: nothing follows it."""
 ROUTES = [
     (listener, route)
