@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 from aiokafka import TopicPartition
+from aiokafka.client import AIOKafkaClient, CoordinationType
 from aiokafka.errors import IllegalStateError, KafkaError
 from faststream.kafka import KafkaBroker
 
@@ -29,24 +30,30 @@ class Progress:
     record, and what retention has deleted is none any more, so the committed offset may stay behind the end for ever. Only of
     a batch that was handed out is a commit expected.
     Own assignment is looked at; without one, all partitions of the topic, because a lost assignment makes no progress either.
-    A broker that does not answer is not being stuck: starting again would not help. Nor is a database that is away:
+    A broker that does not answer is not being stuck: starting again would not help. But a consumer that cannot say where it
+    is for so long, while the broker tells a new client who coordinates its group, is. Nor is a database that is away:
     `waiting` says so of a group, and its clock starts anew.
     """
 
     def __init__(self, broker: KafkaBroker, waiting: Callable[[str], bool], seconds: float = STUCK_SECONDS) -> None:
         self.broker, self.waiting, self.seconds = broker, waiting, seconds
         self._moved: dict[tuple[str, TopicPartition], tuple[_Place, float]] = {}
+        self._looked_at: tuple[str, Any] = ("", None)
+        self._dumb: tuple[str, float] | None = None
 
     async def run(self) -> None:
         """Returns when something is stuck; the runtime then ends the process."""
         while True:
             await asyncio.sleep(min(LOOK_SECONDS, self.seconds / 4))
-            with contextlib.suppress(KafkaError, TimeoutError):
+            try:
                 async with asyncio.timeout(10):
                     stuck = await self.look()
-                if stuck:
-                    logs.get("watchdog").error("consumer.stuck", group=stuck)
-                    return
+                self._dumb = None
+            except (KafkaError, TimeoutError):
+                stuck = await self._dumb_for_long()
+            if stuck:
+                logs.get("watchdog").error("consumer.stuck", group=stuck)
+                return
 
     async def look(self) -> str | None:
         """The group that is stuck, if one is."""
@@ -58,6 +65,7 @@ class Progress:
             if consumer is None or not getattr(subscriber, "running", False):  # being started or stopped: half of it is not there
                 continue
             group = str(getattr(subscriber, "group_id", ""))
+            self._looked_at = (group, consumer)
             if _task_died(consumer):
                 return group
             for partition, place in await _places(consumer):
@@ -68,6 +76,18 @@ class Progress:
                 if now - since > self.seconds:
                     found = group
         return found
+
+    async def _dumb_for_long(self) -> str | None:
+        """The group at which looks have failed for too long, although the broker answers others."""
+        (group, consumer), now = self._looked_at, time.monotonic()
+        if self._dumb is None or self._dumb[0] != group:
+            self._dumb = (group, now)
+        if now - self._dumb[1] <= self.seconds:
+            return None
+        if await _coordinated(consumer, group):
+            return group
+        self._dumb = None
+        return None
 
 
 class _Place(msgspec.Struct, frozen=True):
@@ -89,13 +109,29 @@ class _Place(msgspec.Struct, frozen=True):
 def _task_died(consumer: Any) -> bool:
     """Aiokafka's task that joins the group fails an assertion when a pattern's topics change in the wrong moment (a broker that starts again).
 
-    Nothing brings it back, and the consumer goes on without records (aiokafka issue 796). The same holds for its fetching task.
+    Nothing brings it back, and the consumer goes on without records (aiokafka issue 796). The same holds for its fetching task,
+    and for the one that learns of topics and leaders: whoever asks for news afterwards waits for ever.
     """
     tasks = (
+        getattr(getattr(consumer, "_client", None), "_sync_task", None),
         getattr(getattr(consumer, "_coordinator", None), "_coordination_task", None),
         getattr(getattr(consumer, "_fetcher", None), "_fetch_task", None),
     )
     return any(task is not None and task.done() for task in tasks)
+
+
+async def _coordinated(consumer: Any, group: str) -> bool:
+    """Whether the broker tells a new client who coordinates this group."""
+    client = AIOKafkaClient(bootstrap_servers=consumer._client._bootstrap_servers)  # noqa: SLF001 - aiokafka tells it nowhere else
+    try:
+        async with asyncio.timeout(10):
+            await client.bootstrap()
+            await client.coordinator_lookup(CoordinationType.GROUP, group)
+    except (KafkaError, TimeoutError, OSError):
+        return False
+    finally:
+        await client.close()
+    return True
 
 
 async def _places(consumer: Any) -> list[tuple[TopicPartition, _Place]]:

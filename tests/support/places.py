@@ -5,6 +5,7 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from secrets import token_hex
 from uuid import uuid4
 
 import asyncpg
@@ -21,15 +22,25 @@ def in_docker() -> bool:
 
 
 @asynccontextmanager
+async def _running(boxed: docker.DockerKafka | docker.DockerPostgres) -> AsyncIterator[None]:
+    """The containers of the local stack, with its settings: a transaction's log of three copies would be waited for in vain."""
+    await asyncio.to_thread(boxed.start)
+    try:
+        await boxed.wait_ready()
+        yield
+    finally:
+        await boxed.remove()
+
+
+@asynccontextmanager
 async def postgres(folder: Path) -> AsyncIterator[str]:
     """The URL of a server on which databases may be made."""
     if given := os.environ.get("DATABASE_URL"):
         yield given
     elif in_docker():
-        from testcontainers.community.postgres import PostgresContainer
-
-        with PostgresContainer(docker.postgres_image(), driver=None) as container:
-            yield container.get_connection_url()
+        boxed = docker.DockerPostgres(pick(1)[0], token_hex(8))
+        async with _running(boxed):
+            yield boxed.url()
     else:
         node = PostgresNode(folder / "postgres")
         node.start()
@@ -46,10 +57,9 @@ async def kafka(folder: Path) -> AsyncIterator[str]:
     if given := os.environ.get("KAFKA_BOOTSTRAP_SERVERS"):
         yield given
     elif in_docker():
-        from testcontainers.community.kafka import KafkaContainer
-
-        with KafkaContainer(docker.kafka_image()).with_kraft() as container:
-            yield container.get_bootstrap_server()
+        boxed = docker.DockerKafka(pick(1)[0])
+        async with _running(boxed):
+            yield boxed.bootstrap
     else:
         first, second = pick(2)
         node = KafkaNode(folder / "kafka", (first, second))

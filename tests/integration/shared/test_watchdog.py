@@ -11,6 +11,8 @@ from uuid import uuid4
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import RecordsToDelete
+from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import KafkaConnectionError
 from faststream.kafka import KafkaBroker, KafkaRouter
 from faststream.kafka.annotations import KafkaMessage
 
@@ -126,6 +128,24 @@ async def test_a_group_coordinator_that_died_is_stuck_at_once(consumer: Consumer
     with monkeypatch.context() as patch:
         patch.setattr(coordinator, "_coordination_task", died)
         assert await watched(consumer, 20)
+
+
+@pytest.mark.parametrize("broker_answers", [True, False])
+async def test_a_consumer_that_cannot_say_where_it_is_is_stuck_if_the_broker_answers_others(
+    consumer: Consumer, monkeypatch: pytest.MonkeyPatch, *, broker_answers: bool
+) -> None:
+    async def unknown(*_: Any) -> None:
+        raise KafkaConnectionError
+
+    monkeypatch.setattr(consumer.raw, "end_offsets", unknown)
+    if not broker_answers:
+        monkeypatch.setattr(AIOKafkaClient, "coordinator_lookup", unknown)
+    assert await watched(consumer, 5) == broker_answers
+
+
+async def test_a_client_that_learns_no_more_of_topics_and_leaders_is_stuck_at_once(consumer: Consumer) -> None:
+    consumer.raw._client._sync_task.cancel()  # noqa: SLF001 - aiokafka names it nowhere else
+    assert await watched(consumer, 5)
 
 
 async def test_a_consumer_that_is_only_being_started_is_left_alone(consumer: Consumer, monkeypatch: pytest.MonkeyPatch) -> None:
