@@ -20,6 +20,7 @@ EVENTS = (
     referral.LegAccepted,
     referral.LegActive,
     referral.LegDeclined,
+    referral.LegForwarded,
     referral.LegFulfilled,
 )
 

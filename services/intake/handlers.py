@@ -20,6 +20,7 @@ from shared.contracts.referral import (
     LegDelivered,
     LegEvent,
     LegFact,
+    LegForwarded,
     LegFulfilled,
     LegIssued,
     LegSeen,
@@ -36,11 +37,12 @@ FACTS: dict[type[LegFact], str] = {
     LegAccepted: "accepted",
     LegActive: "active",
     LegDeclined: "seen",
+    LegForwarded: "seen",
     LegFulfilled: "done",
 }
 TOLD = (LegDelivered, LegSeen, LegAccepted, LegFulfilled)
 """What the reporter hears, beside that somebody was told; what an agency does meanwhile is its own affair."""
-ENDS: dict[type[LegFact], str] = {LegDeclined: "declined", LegFulfilled: "fulfilled"}
+ENDS: dict[type[LegFact], str] = {LegDeclined: "declined", LegForwarded: "forwarded", LegFulfilled: "fulfilled"}
 
 
 def decide(report: Report | None, message: Message, at: Moment) -> Decision:

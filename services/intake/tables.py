@@ -74,7 +74,7 @@ class LegRow(SQLModel, table=True):
     done_at: datetime | None = Field(default=None, sa_column=moment(nullable=True))
     ended: str | None = None
     __table_args__ = (
-        CheckConstraint("ended in ('declined', 'fulfilled')", name="report_leg_ended"),
+        CheckConstraint("ended in ('fulfilled', 'declined', 'forwarded', 'withdrawn', 'void')", name="report_leg_ended"),
         CheckConstraint("ended is distinct from 'fulfilled' or done_at is not null", name="report_leg_done"),
     )
 

@@ -46,6 +46,7 @@ LEG_EVENTS = (
     referral.LegDeclined,
     referral.LegAccepted,
     referral.LegActive,
+    referral.LegForwarded,
     referral.LegFulfilled,
 )
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
@@ -12,7 +12,7 @@ from faststream.kafka.annotations import KafkaMessage
 
 from services.referral import store
 from services.referral.domain.agency import agency_id
-from services.referral.domain.leg import Answer, DeclineReason, Outcome
+from services.referral.domain.leg import REASONS, Answer, DeclineReason, ForwardReason, Move, Outcome
 from services.referral.handlers import NoteDelivery, OpenCase, RefuseUnreadable, TakeAnswer
 from shared.broker import Listener, Read, Route, Unreadable, hand, subscriber
 from shared.contracts import intake, notification
@@ -78,10 +78,11 @@ class Reply(msgspec.Struct, frozen=True):
     """What an agency writes on its replies topic. Its headers are not trusted: who speaks is known by the topic."""
 
     leg: UUID
-    answer: Answer
-    reason: DeclineReason | None = None
+    answer: Literal[Answer, Move]
+    reason: Literal[DeclineReason, ForwardReason] | None = None
     outcome: Outcome | None = None
     at: datetime | None = None
+    to: str | None = None
 
 
 _reply = msgspec.json.Decoder(Reply)
@@ -123,7 +124,7 @@ def speaker(record: Record) -> str:
 def answer_of(record: Record) -> Message:
     """Raises ValueError or msgspec's own errors for what is no answer."""
     reply, agency = _reply.decode(record.value or b""), speaker(record)
-    if reply.answer == "declined" and reply.reason is None:
+    if reply.answer in REASONS and reply.reason not in REASONS[reply.answer]:
         raise ValueError("reason-missing")
     claimed = reply.at if reply.at is not None and reply.at.tzinfo is not None else None
     answer = TakeAnswer(
@@ -132,7 +133,8 @@ def answer_of(record: Record) -> Message:
         answer=reply.answer,
         via="topic",
         claimed_at=claimed,
-        code=reply.reason if reply.answer == "declined" else reply.outcome,
+        code=reply.reason if reply.answer in REASONS else reply.outcome,
+        to=reply.to,
         partition=record.partition,
         offset=record.offset,
     )

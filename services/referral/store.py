@@ -15,6 +15,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from services.referral.domain.agency import Agency, is_root
 from services.referral.domain.case import Case
+from services.referral.domain.chain import chain_of
 from services.referral.domain.leg import CLOCKS, ENDS, FACTS, Leg
 from services.referral.domain.routing import Knowledge
 from services.referral.domain.rules import RuleSet
@@ -237,6 +238,13 @@ async def leg(engine: AsyncEngine, key: UUID) -> tuple[LegRow, CaseRow] | None:
     query = select(LegRow, CaseRow).join(CaseRow, col(LegRow.case_id) == col(CaseRow.id)).where(LegRow.id == key)
     async with AsyncSession(engine) as session:
         return (await session.exec(query)).first()
+
+
+async def chain(engine: AsyncEngine, row: LegRow) -> tuple[Leg, ...]:
+    """The legs through which a duty went, from the first agency that owed it to the last."""
+    query = select(LegRow).where(LegRow.case_id == row.case_id, LegRow.duty == row.duty)
+    async with AsyncSession(engine) as session:
+        return chain_of([Leg(**found.model_dump()) for found in (await session.exec(query)).all()], row.id)
 
 
 async def cases_of(engine: AsyncEngine, report: UUID) -> list[tuple[CaseRow, list[LegRow]]]:

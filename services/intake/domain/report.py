@@ -17,7 +17,7 @@ def opened_within(situations: tuple[str, ...]) -> timedelta:
 
 
 class Leg(msgspec.Struct, frozen=True, kw_only=True):
-    """One duty of one agency, as referral tells it. `ended`: declined or fulfilled; None while it is open."""
+    """One duty of one agency, as referral tells it. `ended`: how, as referral says it; None while it is open."""
 
     id: UUID
     report_id: UUID

@@ -20,6 +20,7 @@ from shared.contracts.referral import (
     LegDeclined,
     LegEscalated,
     LegEvent,
+    LegForwarded,
     LegFulfilled,
     LegIssued,
     LegReminded,
@@ -79,8 +80,9 @@ def note_leg_taken(_body: LegAccepted | LegActive, notice: Notice | None, _event
     return Decision(aggregate=_taken(notice, "accepted") if notice and notice.state == "open" else notice)
 
 
-@handle.register
-def note_leg_fulfilled(_body: LegFulfilled, notice: Notice | None, _event: str, _at: Moment) -> Decision:
+@handle.register(LegFulfilled)
+@handle.register(LegForwarded)
+def note_leg_over(_body: LegFulfilled | LegForwarded, notice: Notice | None, _event: str, _at: Moment) -> Decision:
     return Decision(aggregate=_taken(notice, "ended") if notice else None)
 
 

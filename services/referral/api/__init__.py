@@ -2,11 +2,11 @@
 
 from fastapi import APIRouter
 
-from services.referral.api import claims, directory, imports, legs, lists, operations, rungs
+from services.referral.api import claims, directory, imports, legs, lists, moves, operations, rungs
 from services.referral.api.directory import version_in
 
 __all__ = ["router", "version_in"]
 
 router = APIRouter()
-for part in (lists, claims, legs, rungs, directory, imports, operations):
+for part in (lists, claims, moves, legs, rungs, directory, imports, operations):
     router.include_router(part.router)

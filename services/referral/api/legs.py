@@ -11,7 +11,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from services.referral import store
 from services.referral.api.claims import Officer, claim_message
-from services.referral.api.shown import leg_shown
+from services.referral.api.shown import chain_shown, leg_shown
 from services.referral.domain.leg import Answer, DeclineReason, Outcome
 from services.referral.handlers import TakeAnswer
 from shared import inbox
@@ -147,8 +147,9 @@ def _message(request: Request, caller: Caller, answer: str, leg: UUID, given: An
 
 @router.get("/legs/{leg}")
 async def one_leg(leg: UUID, request: Request, caller: Agency) -> HttpResponse:
-    """One leg of the caller, open or ended."""
+    """One leg of the caller, open or ended, with the chain in which it stands: from whom the duty came, and to whom it went."""
     found = await store.leg(request.app.state.engine, leg)
     if found is None or found[0].agency != caller.party:
         raise NotFound
-    return reply(Response.json(200, leg_shown(*found)))
+    chain = await store.chain(request.app.state.engine, found[0])
+    return reply(Response.json(200, {**leg_shown(*found), "chain": chain_shown(chain)}))

@@ -1,5 +1,6 @@
 """What is said of a leg and of a case: ids, codes and times, no place below the county except to an operator?"""
 
+from collections.abc import Iterable
 from typing import Any
 
 from services.referral.domain.leg import CLOCKS, Leg, acknowledged_of
@@ -49,8 +50,24 @@ def rungs_shown(leg: Leg) -> list[dict[str, Any]]:
     return [{"rung": rung, "to": to, "acknowledged": known.get(rung)} for rung, to in enumerate(leg.told.split())]
 
 
+def chain_shown(chain: Iterable[Leg]) -> list[dict[str, Any]]:
+    """Who owed the duty before, who owes it after: agencies and how it left them."""
+    return [
+        {
+            "leg": leg.id,
+            "agency": leg.agency,
+            "state": leg.state,
+            "issued_at": leg.issued_at,
+            "ended_at": leg.ended_at,
+            "end_code": leg.end_code,
+        }
+        for leg in chain
+    ]
+
+
 def case_shown(case: CaseRow, rows: list[LegRow]) -> dict[str, Any]:
     """To everybody who may see the case."""
+    after = {row.replaces: row.id for row in rows}
     return {
         "case": case.id,
         "report": case.report,
@@ -60,7 +77,7 @@ def case_shown(case: CaseRow, rows: list[LegRow]) -> dict[str, Any]:
         "county": county_of(case),
         "opened_at": case.opened_at,
         "closed_at": case.closed_at,
-        "legs": [leg_shown(row, case) for row in rows],
+        "legs": [{**leg_shown(row, case), "replaced_by": after.get(row.id)} for row in rows],
     }
 
 

@@ -1,7 +1,7 @@
 """What is known of one duty of one agency, and which clock or rung of it is next? A leg collects facts; it is not a chain."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Literal, get_args
 from uuid import UUID
 
 import msgspec
@@ -10,8 +10,8 @@ from services.referral.domain.ladder import Acknowledged, Climb, RungOf, Terms, 
 from shared.errors import RuleBroken
 
 __all__ = [
-    "CLOCKS", "ENDS", "FACTS", "Acknowledged", "Answer", "DeclineReason", "Fact", "Leg", "Outcome", "RungOf", "Terms", "acknowledged_of",
-    "terms_of",
+    "CLOCKS", "ENDS", "FACTS", "REASONS", "Acknowledged", "Answer", "DeclineReason", "Fact", "ForwardReason", "Leg", "Move", "Outcome",
+    "RungOf", "Terms", "acknowledged_of", "terms_of",
 ]  # fmt: skip
 
 FACTS = ("delivered", "seen", "accepted", "active")
@@ -21,11 +21,16 @@ ENDS = ("fulfilled", "declined", "forwarded", "withdrawn", "void")
 Fact = Literal["delivered", "seen", "accepted", "active"]
 Answer = Literal["seen", "accepted", "active", "declined", "fulfilled"]
 DeclineReason = Literal["not_my_region", "not_my_duty", "no_capacity", "already_handled", "other"]
+ForwardReason = Literal["not_my_region", "not_my_duty", "child_moved", "better_placed", "returned", "other"]
+Move = Literal["forwarded"]
+"""What an agency may do with its leg beside answering it."""
 Outcome = Literal[
     "child_safe", "guardian_returned", "carer_named", "placed", "back_in_school", "hukou_registered", "registered",
     "handed_over", "not_substantiated", "leave_approved", "record_ended", "other",
 ]  # fmt: skip
 """Codes only: a reason in words would carry personal values into events."""
+REASONS: dict[str, tuple[str, ...]] = {"declined": get_args(DeclineReason), "forwarded": get_args(ForwardReason)}
+"""Which step needs a reason, and which ones it may give."""
 
 
 class Leg(msgspec.Struct, frozen=True):

@@ -31,6 +31,7 @@ def differences(one: RuleSet, other: RuleSet) -> tuple[Change, ...]:
         *_compared(EVERY_DUTY, "ladder", _plain(one.ladders), _plain(other.ladders)),
         *_compared(EVERY_DUTY, "ladder", _named(one.agency_ladders, "row"), _named(other.agency_ladders, "row")),
         *_compared(EVERY_DUTY, "office hours", _named(one.office_hours, "row"), _named(other.office_hours, "row")),
+        *_compared(EVERY_DUTY, "limit", _named(one.limits, "row"), _named(other.limits, "row")),
         *_compared("the grade", "row", _named(one.grades, "row"), _named(other.grades, "row")),
         *_compared(WHOLE_CASE, "", *({"completeness": _fields(rule)} if (rule := rules.completeness) else {} for rules in (one, other))),
         *_compared(WHOLE_CASE, "", _rest(one), _rest(other)),

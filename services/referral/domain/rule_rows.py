@@ -109,6 +109,16 @@ class OfficeHours(Strict, frozen=True):
     regions: tuple[_Region, ...] = ()
 
 
+class Limit(Strict, frozen=True):
+    """What the county allows a leg: how often its chain goes on to another agency, how long it is held in all. The last row that fits wins."""
+
+    row: Name
+    forwards: Annotated[int, msgspec.Meta(ge=0, le=100)]
+    held: Period
+    basis: Basis
+    regions: tuple[_Region, ...] = ()
+
+
 class DutyKind(Strict, frozen=True):
     """A duty of a department: its title in the field's words, its basis and the ids of its sources in `domain.md`.
 

@@ -29,17 +29,20 @@ from services.referral.domain.rule_rows import (
     Grade,
     GradeRow,
     Ladder,
+    Limit,
     OfficeHours,
     Rung,
     Text,
     meets,
 )
+from shared.calendar import Period
 
 __all__ = [
     "CODES", "GRADES", "Clock", "Clocks", "Department", "Duty", "DutyKind", "DutyRow", "Grade", "GradeRow", "Ladder", "Plan",
     "RuleError", "RuleSet", "RuleSetError", "Rung", "TableRow", "plan", "table",
 ]  # fmt: skip
 
+USUAL = Limit("usual", 3, Period(30, "days"), "local")
 _SECONDS = {"seconds": 1, "minutes": 60, "hours": 3600}
 
 
@@ -94,6 +97,7 @@ class RuleSet(msgspec.Struct, frozen=True):
     agency_ladders: tuple[AgencyLadder, ...] = ()
     office_hours: tuple[OfficeHours, ...] = ()
     completeness: Completeness | None = None
+    limits: tuple[Limit, ...] = ()
 
     @staticmethod
     def parse(data: bytes) -> "RuleSet":
@@ -114,6 +118,10 @@ class RuleSet(msgspec.Struct, frozen=True):
     def owed(self, duty: str, grade: Grade) -> Duty:
         """Return a duty as no row names it: with the clocks and the ladder of the grade. Raises KeyError for one that is not there."""
         return _duty(self, grade, {kind.duty: kind for kind in self.duties}[duty], [])
+
+    def limit_in(self, regions: Iterable[str]) -> Limit:
+        """Return what is allowed in a place, given with everything above it; a file from before limits were known has the usual one."""
+        return [USUAL, *(row for row in self.limits if meets(row.regions, regions))][-1]
 
     def held_by(self, duty: Duty, grade: Grade, agency: str, regions: frozenset[str]) -> Duty:
         """Return the duty as this agency owes it: with its own ladder, and its office hours unless the case is red."""
@@ -202,13 +210,14 @@ _SECTIONS = {
     "agency_ladders": Section(AgencyLadder, rows=True, needed=False),
     "office_hours": Section(OfficeHours, rows=True, needed=False),
     "completeness": Section(Completeness, needed=False),
+    "limits": Section(Limit, rows=True, needed=False),
 }
 
 
 def _row_problems(rules: RuleSet) -> Iterable[RuleError]:
     rows: tuple[GradeRow | DutyRow, ...] = (*rules.grades, *rules.rows)
     duties = [kind.duty for kind in rules.duties]
-    own = [row.row for row in rules.agency_ladders] + [row.row for row in rules.office_hours]
+    own = [row.row for row in rules.agency_ladders] + [row.row for row in rules.office_hours] + [row.row for row in rules.limits]
     for names in ([row.row for row in rows] + own, duties):
         yield from (RuleError(name, "name used twice") for name in dict.fromkeys(names) if names.count(name) > 1)
     yield from (RuleError(row.row, f"unknown duty {row.duty}") for row in rules.rows if row.duty not in duties)

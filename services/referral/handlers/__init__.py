@@ -4,6 +4,7 @@ from services.referral.handlers.acknowledging import AcknowledgeRung
 from services.referral.handlers.agencies import PutAgency, RefuseUnreadable, rest
 from services.referral.handlers.answers import NoteDelivery, TakeAnswer
 from services.referral.handlers.cases import OpenCase, tick
+from services.referral.handlers.chain import forward
 from services.referral.handlers.claims import ClaimLeg
 from services.referral.handlers.dispatch import decide
 
@@ -16,6 +17,7 @@ __all__ = [
     "RefuseUnreadable",
     "TakeAnswer",
     "decide",
+    "forward",
     "rest",
     "tick",
 ]

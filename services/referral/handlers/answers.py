@@ -14,6 +14,7 @@ from services.referral.domain.leg import FACTS, Leg, terms_of
 from services.referral.domain.routing import Knowledge
 from services.referral.handlers.closing import closing
 from services.referral.handlers.dispatch import handle
+from services.referral.handlers.moves import MOVES
 from shared.contracts.envelope import Event
 from shared.contracts.referral import (
     AnswerRefused,
@@ -48,7 +49,10 @@ def note_delivery(body: NoteDelivery, case: Case | None, at: Moment) -> Decision
 
 
 class TakeAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """An agency answers. `via`: http, topic or link; `claimed_at` is what it says, `code` a reason or outcome."""
+    """An agency answers, or makes another move with its leg. `via`: http, topic or link; `claimed_at` is what it says.
+
+    `code`: a reason or outcome; `to`: the agency to which it forwards.
+    """
 
     leg: UUID
     agency: str
@@ -56,6 +60,7 @@ class TakeAnswer(msgspec.Struct, frozen=True, kw_only=True):
     via: str
     claimed_at: datetime | None = None
     code: str | None = None
+    to: str | None = None
     partition: int | None = None
     offset: int | None = None
 
@@ -102,6 +107,8 @@ def _answered(body: TakeAnswer, case: Case | None, at: Moment) -> Decision:
 
 
 def _moved(body: TakeAnswer, case: Case, leg: Leg, at: Moment) -> Decision:
+    if body.answer in MOVES:
+        return MOVES[body.answer](body, case, leg, at)
     if body.answer in FACTS:
         return _with_fact(case, leg, body.answer, body.via, body.claimed_at, at)
     if body.answer == "fulfilled":
@@ -130,7 +137,8 @@ def _with_fact(case: Case, leg: Leg, fact: str, via: str, claimed: datetime | No
         done = terms_of(leg).done
         known: Knowledge = at.reference
         calendar = known.calendars[case.calendar].local(keys_up(known.regions, case.region))
-        moved = msgspec.structs.replace(moved, done_due=calendar.due(at.now, done).at if done else None)
+        if moved.done_due is None:  # a leg that was forwarded keeps the clock of the first one
+            moved = msgspec.structs.replace(moved, done_due=calendar.due(at.now, done).at if done else None)
         extra = {"done_due": moved.done_due}
     event = FACT_EVENTS[fact](**about(case, leg), at=at.received, via=via, claimed_at=claimed, **extra)
     return Decision(aggregate=case.with_legs(moved), events=(event,), response=_shown(moved))

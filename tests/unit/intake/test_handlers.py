@@ -181,9 +181,16 @@ def test_a_later_fact_implies_the_earlier_ones() -> None:
     assert [event.fact for event in told] == ["told", "accepted"]
 
 
-def test_a_declined_leg_ends_and_takes_the_right_to_read_with_it() -> None:
-    report, told = followed(issued(), fact(referral.LegDeclined, reason="no_capacity", tell=None, replaced_by=None))
-    assert (report.legs[LEG].ended, report.legs[LEG].seen_at, report.open_legs("police-county")) == ("declined", NOW, [])
+@pytest.mark.parametrize(
+    ("end", "state"),
+    [
+        (fact(referral.LegDeclined, reason="no_capacity", tell=None, replaced_by=None), "declined"),
+        (fact(referral.LegForwarded, reason="not_my_region", to="police-city", replaced_by=LEG), "forwarded"),
+    ],
+)
+def test_a_leg_that_ended_undone_takes_the_right_to_read_with_it(end: Any, state: str) -> None:
+    report, told = followed(issued(), end)
+    assert (report.legs[LEG].ended, report.legs[LEG].seen_at, report.open_legs("police-county")) == (state, NOW, [])
     assert [event.fact for event in told] == ["told"]
 
 

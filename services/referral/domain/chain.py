@@ -1,0 +1,63 @@
+"""From whom did a duty come to an agency, to whom does it go on, and with which clocks?"""
+
+from collections.abc import Iterable
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+
+from services.referral.domain.case import Case
+from services.referral.domain.leg import FACTS, Leg
+from services.referral.domain.routing import Holder
+from shared.identifiers import leg_id
+
+
+def chain_of(legs: Iterable[Leg], key: UUID) -> tuple[Leg, ...]:
+    """The legs that replaced each other, first to last, among which this one stands."""
+    by_id = {leg.id: leg for leg in legs}
+    after = {leg.replaces: leg for leg in by_id.values() if leg.replaces is not None}
+    first = by_id[key]
+    while first.replaces in by_id:
+        first = by_id[first.replaces]
+    chain = [first]
+    while chain[-1].id in after:
+        chain.append(after[chain[-1].id])
+    return tuple(chain)
+
+
+def forwards(case: Case, leg: Leg) -> int:
+    """How often the duty was passed on before it came here."""
+    return sum(step.ended == "forwarded" for step in chain_of(case.legs.values(), leg.id))
+
+
+def owed_at(case: Case, duty: str, agency: str) -> bool:
+    """Whether this agency owes the same in this case already."""
+    return any(leg.open and leg.duty == duty and leg.agency == agency for leg in case.legs.values())
+
+
+def onward(case: Case, leg: Leg, to: Holder, now: datetime) -> Leg:
+    """The same duty at another agency, with the due times that it had: the clock of the first receipt runs on (P03).
+
+    A due time that has passed after its step was done is the one exception: the new agency has that step before it, with the
+    same length of time, and would be late before it knew. One that passed undone stays, and is overdue at once.
+    """
+    late = {
+        name: now + (due - leg.issued_at)
+        for name in FACTS
+        if (due := getattr(leg, f"{name}_due")) is not None and due <= now and leg.met(name) and name not in leg.missed.split()
+    }
+    dues = {f"{name}_due": late.get(name, getattr(leg, f"{name}_due")) for name in FACTS}
+    fresh = Leg(
+        id=leg_id(case.id, case.next_number),
+        case_id=case.id,
+        number=case.next_number,
+        agency=to.agency,
+        department=leg.department,
+        duty=leg.duty,
+        unassigned=to.unassigned,
+        replaces=leg.id,
+        issued_at=now,
+        terms=leg.terms,
+        done_due=leg.done_due,
+    )
+    return msgspec.structs.replace(fresh, **dues)
