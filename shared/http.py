@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 import msgspec
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi import Response as HttpResponse
 from fastapi.exceptions import RequestValidationError
 from fastapi.telemetry import TelemetryConfig
@@ -28,6 +28,7 @@ BODY_LIMIT = 256 * 1024
 """Bytes of one request body; at the limit accepted, one more is 413."""
 SILENT: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "operation_spans": False, "auto_configure": False}
 """FastAPI's own telemetry records whole paths (a one-tap link is one) and the texts of exceptions, which may quote values."""
+PLAIN = (b"content-type", b"text/plain; charset=utf-8")
 KEY_LIMIT = 128
 EMERGENCY = "/intake/report"
 """On these paths a refusal for want of a database also says whom to call."""
@@ -36,7 +37,7 @@ EMERGENCY = "/intake/report"
 def create(settings: Settings, routers: list[APIRouter], *, title: str) -> FastAPI:
     """An app whose OpenAPI document is served, but no page that loads anything from elsewhere."""
     prefix = f"/{settings.service}"
-    app = FastAPI(
+    app = Api(
         title=title,
         version="1",
         openapi_url=f"{prefix}/openapi.json",
@@ -44,6 +45,7 @@ def create(settings: Settings, routers: list[APIRouter], *, title: str) -> FastA
         redoc_url=None,
         max_body_size=BODY_LIMIT,
         telemetry=SILENT,
+        dependencies=[Depends(readable)],
     )
     app.state.settings, app.state.keys = settings, Keys(settings.jwks)
     for router in routers:
@@ -56,6 +58,44 @@ def create(settings: Settings, routers: list[APIRouter], *, title: str) -> FastA
     app.add_exception_handler(DBAPIError, _read_side)
     app.add_middleware(Edge, prefix=prefix)
     return app
+
+
+async def readable(request: Request) -> None:
+    """No text in path or query may hold U+0000: the database would find it, and then it would be an error of ours."""
+    given = (*request.path_params.items(), *request.query_params.multi_items())
+    faults = tuple(_fault(_part(name), "nul") for name, value in given if "\0" in str(value))
+    if faults:
+        raise Problem(422, "invalid", "Some fields break a rule. Nothing was stored.", faults=faults)
+
+
+class Api(FastAPI):
+    """Trap: FastAPI answers what the header says is too large in front of every middleware of ours, as plain text."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        return Outermost(super().build_middleware_stack())
+
+
+class Outermost:
+    """What is answered before, or instead of, the app: `OPTIONS *`, and a body above its limit as every other refusal."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and (scope["method"], scope["path"]) == ("OPTIONS", "*"):
+            await HttpResponse(status_code=204, headers={"Allow": "GET, HEAD, POST, PUT, DELETE, OPTIONS"})(scope, receive, send)
+            return
+        replaced = False
+
+        async def said(message: AsgiMessage) -> None:
+            nonlocal replaced
+            if message["type"] == "http.response.start" and message["status"] == 413 and PLAIN in message["headers"]:  # noqa: PLR2004 - content too large
+                replaced = True
+                await _answer(_too_large(scope))(scope, receive, send)
+            elif not replaced:
+                await send(message)
+
+        await self.app(scope, receive, said)
 
 
 class Edge:
@@ -113,10 +153,16 @@ async def _invalid(_: Request, error: Any) -> HttpResponse:
 
 async def _http(request: Request, error: Any) -> HttpResponse:
     if error.status_code == 413:  # noqa: PLR2004 - content too large
-        limit = getattr(request.scope.get("route"), "max_body_size", None) or BODY_LIMIT
-        return _answer(Problem(413, "body-too-large", f"The body may have {limit} bytes."))
+        return _answer(_too_large(request.scope))
+    if error.status_code == 400:  # noqa: PLR2004 - what FastAPI makes of a body that could not be parsed, a too deeply nested one too
+        return _answer(Problem(400, "body-unreadable", "The body cannot be read: it is not of its content type, or nested too deeply."))
     slug = {404: "not-found", 405: "method-not-allowed"}.get(error.status_code, "refused")
     return _answer(Problem(error.status_code, slug, "There is no such route or method here; the OpenAPI document lists them."))
+
+
+def _too_large(scope: Scope) -> Problem:
+    limit = getattr(scope.get("route"), "max_body_size", None) or BODY_LIMIT
+    return Problem(413, "body-too-large", f"The body may have {limit} bytes.")
 
 
 async def _away(request: Request, _: Exception) -> HttpResponse:
@@ -143,18 +189,24 @@ def invalid(error: RequestValidationError | ValidationError) -> Problem:
     """Field and rule of every fault, never a value: pydantic's own text quotes the input."""
     faults = []
     for item in error.errors():
-        place = [
-            str(part) if _WORD.fullmatch(str(part)) else "?" for part in item["loc"] if part not in ("body", "query", "path", "header")
-        ]
         rule = item["type"] if item["type"] != "value_error" else str(item["ctx"]["error"])
-        faults.append(Fault("/" + "/".join(place), rule, RULES.get(rule, "See the OpenAPI document for the form of this field.")))
+        faults.append(_fault("/".join(_part(part) for part in item["loc"] if part not in ("body", "query", "path", "header")), rule))
     return Problem(422, "invalid", "Some fields break a rule. Nothing was stored.", faults=tuple(faults))
+
+
+def _part(name: object) -> str:
+    return str(name) if _WORD.fullmatch(str(name)) else "?"
+
+
+def _fault(place: str, rule: str) -> Fault:
+    return Fault(f"/{place}", rule, RULES.get(rule, "See the OpenAPI document for the form of this field."))
 
 
 RULES: dict[str, str] = {
     "missing": "This field is needed.",
     "extra_forbidden": "This field is not known here.",
     "json_invalid": "The body is not JSON.",
+    "moment-range": "A moment must also be one in UTC, in the years 1 to 9999.",
     "nul": "Text may not contain the character U+0000 or lone surrogates.",
 }
 """What a person reads beside a rule; a service adds its own."""

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from shared.errors import Fault, Problem
+from shared.moments import in_utc
 
 MOST = 200
 """Rows of one page; the default is 50."""
@@ -27,7 +28,7 @@ def position(text: str | None) -> tuple[datetime, UUID] | None:
         return None
     try:
         at, _, key = base64.urlsafe_b64decode(text).decode().partition("|")
-        return datetime.fromisoformat(at), UUID(key)
+        return in_utc(datetime.fromisoformat(at)), UUID(key)
     except ValueError as reason:
         fault = Fault("/after", "cursor", "Use the `next` of the page before, unchanged.")
         raise Problem(422, "invalid", "The cursor is not one of ours.", faults=(fault,)) from reason

@@ -3,10 +3,12 @@
 import argparse
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from typing import Any
 
 import httpx
 import uvicorn
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
@@ -56,7 +58,16 @@ def application(targets: Mapping[str, str]) -> Starlette:
     async def about(_: Request) -> Response:
         return JSONResponse({"services": [f"/{name}" for name in targets]})
 
-    return Starlette(routes=[Route("/", about), Route("/{path:path}", forward, methods=METHODS)], lifespan=lifespan)
+    routes = [Route("/", about), Route("/{path:path}", forward, methods=METHODS)]
+    return Starlette(routes=routes, lifespan=lifespan, exception_handlers={HTTPException: _unfit})
+
+
+def _unfit(request: Request, error: Any) -> Response:
+    """What is no path at all, or a method that goes nowhere. `OPTIONS *` asks the server itself what it takes (RFC 9110 9.3.7)."""
+    if (request.method, request.scope["path"]) == ("OPTIONS", "*"):
+        return Response(status_code=204, headers={"Allow": ", ".join(METHODS)})
+    slug = {404: "not-found", 405: "method-not-allowed"}.get(error.status_code, "refused")
+    return _refusal(Problem(error.status_code, slug, "No service answers here.", headers=dict(error.headers or {})))
 
 
 async def _pass_on(client: httpx.AsyncClient, request: Request, base: str) -> Response:

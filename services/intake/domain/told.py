@@ -61,7 +61,10 @@ def _moment(value: Any) -> datetime:
         at = FIRST_SEEN - AHEAD
     if at < FIRST_SEEN:
         raise ValueError("seen-at-form")
-    return at.astimezone(UTC)
+    try:
+        return at.astimezone(UTC)
+    except OverflowError:  # an hour that is left of the year 9999 here is the year 10000 there
+        raise ValueError("seen-at-future") from None
 
 
 def _day(value: Any) -> date:

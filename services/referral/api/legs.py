@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 from fastapi import APIRouter, Depends, Request
 from fastapi import Response as HttpResponse
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from services.referral import store
 from services.referral.api.claims import Officer, claim_message
@@ -20,6 +20,7 @@ from shared.http import enter, keyed, message_of, reply
 from shared.identifiers import case_of
 from shared.identity import Allow, Caller
 from shared.messages import Message, Response
+from shared.moments import Instant
 
 Agency = Annotated[Caller, Depends(Allow("agency"))]
 MOST_ROWS = 200
@@ -33,7 +34,7 @@ class AnswerBody(BaseModel):
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
     reason: DeclineReason | None = None
     outcome: Outcome | None = None
-    at: AwareDatetime | None = None
+    at: Instant | None = None
 
 
 class RowBody(AnswerBody):

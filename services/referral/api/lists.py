@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi import Response as HttpResponse
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from services.referral import store
 from services.referral.api.directory import Place, known_now
@@ -22,6 +22,7 @@ from shared.errors import Fault, Problem
 from shared.http import reply
 from shared.identity import Allow, Caller
 from shared.messages import Response
+from shared.moments import Instant
 
 Lister = Annotated[Caller, Depends(Allow("agency", "operator"))]
 router = APIRouter()
@@ -35,7 +36,7 @@ class Asked(BaseModel):
     overdue: bool = False
     region: Place | None = None
     grade: Grade | None = None
-    due_before: AwareDatetime | None = None
+    due_before: Instant | None = None
     after: str | None = Field(default=None, description="`next` of the page before.")
     limit: int = Field(default=50, ge=1, le=paging.MOST)
 

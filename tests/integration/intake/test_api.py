@@ -185,7 +185,7 @@ async def test_whoever_has_no_right_and_whoever_asks_for_nothing_get_the_same_an
     await intake.hear(fact(referral.LegDeclined, report, code, "education", reason="no_capacity", tell=None, replaced_by=None))
     wrong = format_short_code(code[:-1] + ("0" if code[-1] != "0" else "1"))
     asked = [
-        *[await intake.get(f"reports/{name}", intake.agency("civil_affairs")) for name in (report, code, uuid7(), "x", wrong, "%00", "金")],
+        *[await intake.get(f"reports/{name}", intake.agency("civil_affairs")) for name in (report, code, uuid7(), "x", wrong, "%01", "金")],
         await intake.get(f"reports/{report}", intake.agency("education")),
         await intake.get(f"reports/{report}", intake.agency("police", "police-city")),
         await intake.get(f"reports/{report}/progress", intake.reporter("school-2")),
