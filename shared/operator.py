@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi import Response as HttpResponse
 from pydantic import BaseModel, ConfigDict
 
@@ -19,6 +19,8 @@ from shared.messages import Response
 from shared.room import Clash, Settle
 
 Operator = Annotated[Caller, Depends(Allow("operator"))]
+Seq = Annotated[int, Path(ge=1, le=2**63 - 1)]
+"""The number of a parked message, as far as the database counts."""
 JOURNAL = "select id, type, subject, actor, traceparent, at, data from journal where report = $1 order by seq limit 2000"
 RELEASED = "delete from parked where seq = $1 returning seq"
 
@@ -71,7 +73,7 @@ async def parked(request: Request, _: Operator, limit: Annotated[int, Query(ge=1
 
 
 @router.get("/operator/parked/{seq}")
-async def show(seq: int, request: Request, _: Operator) -> HttpResponse:
+async def show(seq: Seq, request: Request, _: Operator) -> HttpResponse:
     """One parked record, redacted: its place, its event headers, the names of its fields and their kinds; no value of its body."""
     row = await request.app.state.pool.fetchrow(parking.ONE, seq)
     if row is None:
@@ -88,7 +90,7 @@ class Discard(BaseModel):
 
 
 @router.post("/operator/parked/{seq}/discard")
-async def discard(seq: int, why: Discard, request: Request, caller: Operator) -> HttpResponse:
+async def discard(seq: Seq, why: Discard, request: Request, caller: Operator) -> HttpResponse:
     """Throws one parked message away, as an audited event."""
     async with request.app.state.pool.acquire() as db, db.transaction():
         row = await db.fetchrow(parking.ONE, seq)
@@ -106,7 +108,7 @@ async def discard(seq: int, why: Discard, request: Request, caller: Operator) ->
 async def release(stream: str, request: Request, caller: Operator) -> HttpResponse:
     """Applies what is parked of one stream, in order, past the inbox, each as an audited event.
 
-    It stops at the first that is refused again: that one and the rest stay parked, in order.
+    It stops at the first that is refused again: that one and the rest stay parked, in order. 500 at a time: `parked` says how many are left.
     """
     rows = await request.app.state.pool.fetch(parking.STREAM, stream)
     if not rows:
@@ -125,7 +127,8 @@ async def release(stream: str, request: Request, caller: Operator) -> HttpRespon
             stopped = clash.name
             break
         released += 1
-    return reply(Response.json(200, {"released": released, "parked": len(rows) - released, "stopped_by": stopped}))
+    waiting = await request.app.state.pool.fetchval(parking.WAITING, stream)
+    return reply(Response.json(200, {"released": released, "parked": waiting, "stopped_by": stopped}))
 
 
 def _listener(request: Request, topic: str) -> Any:

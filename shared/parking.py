@@ -55,6 +55,7 @@ PARK = (
 BLOCKED = "select distinct stream from parked where consumer = $1 and stream = any($2::text[])"
 LIST = "select seq, consumer, topic, stream, message, reason, error, at from parked order by seq limit $1"
 STREAM = "select seq, consumer, topic, message, reason, record from parked where stream = $1 order by seq limit 500"
+WAITING = "select count(*) from parked where stream = $1"
 ONE = "select seq, consumer, stream, message, reason, error, at, record from parked where seq = $1 for update"
 _record = msgspec.msgpack.Decoder(Record)
 

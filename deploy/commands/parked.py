@@ -16,6 +16,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 MOST = 500
 REASONS = ("duplicate", "obsolete", "test", "not_ours", "handled_by_hand")
 COLUMNS = ("service", "seq", "stream", "topic", "reason", "error", "at")
+OUTCOME = frozenset({"released", "parked", "stopped_by"})
 Rows = list[dict[str, Any]]
 
 
@@ -121,7 +122,21 @@ async def _listed() -> tuple[Rows, dict[str, str]]:
 
 
 async def _released(stream: str, services: list[str]) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
-    return await _each(services, f"operator/parked/{quote(stream, safe='')}/release", "POST")
+    """A service takes some at a time: it is asked again as long as there is less each time."""
+    outcomes: dict[str, dict[str, Any]] = {}
+    silent: dict[str, str] = {}
+    while services:
+        found, missing = await _each(services, f"operator/parked/{quote(stream, safe='')}/release", "POST")
+        silent |= missing
+        strange = {name for name, outcome in found.items() if not outcome.keys() >= OUTCOME}
+        silent |= dict.fromkeys(strange, "answers something else than how many it released and how many wait")
+        services = []
+        for name, outcome in ((name, outcome) for name, outcome in found.items() if name not in strange):
+            before = outcomes.get(name, {"released": 0, "parked": float("inf")})
+            if outcome["released"] and 0 < outcome["parked"] < before["parked"] and not outcome["stopped_by"]:
+                services.append(name)
+            outcomes[name] = {**outcome, "released": before["released"] + outcome["released"]}
+    return outcomes, silent
 
 
 async def _each(services: list[str], path: str, method: str = "GET") -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
