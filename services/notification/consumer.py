@@ -48,6 +48,9 @@ LEG_EVENTS = (
     referral.LegActive,
     referral.LegForwarded,
     referral.LegFulfilled,
+    referral.LegPressed,
+    referral.PressAnswered,
+    referral.PressMissed,
 )
 
 

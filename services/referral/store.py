@@ -147,7 +147,7 @@ async def list_legs(engine: AsyncEngine, wanted: Wanted, after: Position, limit:
     query = (
         select(LegRow, CaseRow)
         .join(CaseRow, col(LegRow.case_id) == col(CaseRow.id))
-        .where(*_of_leg(wanted), *_in_state(wanted.state), *_of_case(wanted))
+        .where(*of_leg(wanted), *_in_state(wanted.state), *of_case(wanted))
         .order_by(col(LegRow.issued_at), col(LegRow.id))
         .limit(limit)
     )
@@ -159,24 +159,24 @@ async def list_legs(engine: AsyncEngine, wanted: Wanted, after: Position, limit:
 
 async def list_cases(engine: AsyncEngine, wanted: Wanted, after: Position, limit: int) -> list[tuple[CaseRow, list[LegRow]]]:
     """Cases, oldest first, with those of their legs that were asked for."""
-    query = select(CaseRow).where(*_of_case(wanted)).order_by(col(CaseRow.opened_at), col(CaseRow.id)).limit(limit)
-    of_leg = _of_leg(wanted)
+    query = select(CaseRow).where(*of_case(wanted)).order_by(col(CaseRow.opened_at), col(CaseRow.id)).limit(limit)
+    legs_of = of_leg(wanted)
     if wanted.overdue:  # few among many: they are gathered first, or every case is looked at in its order until enough are found
-        query = query.where(col(CaseRow.id) == any_(func.array(select(LegRow.case_id).where(*of_leg).scalar_subquery())))
-    elif of_leg:
-        query = query.where(select(LegRow.id).where(col(LegRow.case_id) == col(CaseRow.id), *of_leg).exists())
+        query = query.where(col(CaseRow.id) == any_(func.array(select(LegRow.case_id).where(*legs_of).scalar_subquery())))
+    elif legs_of:
+        query = query.where(select(LegRow.id).where(col(LegRow.case_id) == col(CaseRow.id), *legs_of).exists())
     if wanted.state != "any":
         query = query.where(col(CaseRow.closed_at).is_(None) == (wanted.state == "open"))
     if after is not None:
         query = query.where(tuple_(col(CaseRow.opened_at), col(CaseRow.id)) > after)
     async with AsyncSession(engine) as session:
         cases = list((await session.exec(query)).all())
-        own = select(LegRow).where(col(LegRow.case_id).in_([case.id for case in cases]), *of_leg)
+        own = select(LegRow).where(col(LegRow.case_id).in_([case.id for case in cases]), *legs_of)
         legs = (await session.exec(own)).all() if cases else []
     return _grouped(cases, legs)
 
 
-def _of_case(wanted: Wanted) -> list[ColumnElement[bool]]:
+def of_case(wanted: Wanted) -> list[ColumnElement[bool]]:
     found = []
     if wanted.grade is not None:
         found.append(col(CaseRow.grade) == wanted.grade)
@@ -185,7 +185,7 @@ def _of_case(wanted: Wanted) -> list[ColumnElement[bool]]:
     return found
 
 
-def _of_leg(wanted: Wanted) -> list[ColumnElement[bool]]:
+def of_leg(wanted: Wanted) -> list[ColumnElement[bool]]:
     found = []
     if wanted.agency is not None:
         found.append(col(LegRow.agency) == wanted.agency)

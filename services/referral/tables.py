@@ -85,11 +85,16 @@ class LegRow(SQLModel, table=True):
     acks: bytes = Field(default=b"[]", sa_column_kwargs={"server_default": text("'[]'")})
     claimed_by: str | None = None
     claimed_at: datetime | None = Field(default=None, sa_column=moment(nullable=True))
+    pressed_by: str | None = None
+    press_due: datetime | None = Field(default=None, sa_column=moment(nullable=True))
+    presses: bytes = Field(default=b"[]", sa_column_kwargs={"server_default": text("'[]'")})
     __table_args__ = (
         Index("leg_case", "case_id"),
         Index("leg_open_duty", "case_id", "agency", "duty", unique=True, postgresql_where=text("ended is null")),
         Index("leg_open_agency", "agency", "issued_at", "id", postgresql_where=text("ended is null")),
         Index("leg_overdue", "issued_at", "id", postgresql_where=text("ended is null and ladder_from is not null")),
+        Index("leg_pressed", "issued_at", "id", postgresql_where=text("pressed_by is not null")),
+        CheckConstraint("press_due is null or pressed_by is not null", name="leg_press_is_made"),
         CheckConstraint("(ended is null) = (ended_at is null)", name="leg_end_has_time"),
         CheckConstraint(f"ended in {ENDS}", name="leg_end"),
         CheckConstraint("ended is null or rung_due is null", name="leg_ended_rests"),

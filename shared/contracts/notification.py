@@ -12,6 +12,7 @@ TOPIC = "heli.notification.v1"
 
 LEG_ISSUED, LEG_ESCALATED, LEG_DECLINED = "leg.issued", "leg.escalated", "leg.declined"
 LEG_REMINDED = "leg.reminded"
+LEG_PRESSED, PRESS_ANSWERED, PRESS_MISSED = "leg.pressed", "press.answered", "press.missed"
 ANSWER_REFUSED, ENDPOINT_TESTED = "answer.refused", "endpoint.tested"
 REPORT_STALLED, REPORT_PROGRESSED = "report.stalled", "report.progressed"
 STREAM_PARKED, DEADLINES_STALLED = "stream.parked", "deadlines.stalled"
@@ -20,6 +21,9 @@ NOTICE_TYPES = {
     LEG_ESCALATED: "heli.notice.escalated.v1",
     LEG_REMINDED: "heli.notice.reminded.v1",
     LEG_DECLINED: "heli.notice.declined.v1",
+    LEG_PRESSED: "heli.notice.pressed.v1",
+    PRESS_ANSWERED: "heli.notice.answered.v1",
+    PRESS_MISSED: "heli.notice.unanswered.v1",
     ANSWER_REFUSED: "heli.notice.refused.v1",
     REPORT_STALLED: "heli.notice.stalled.v1",
     REPORT_PROGRESSED: "heli.notice.progressed.v1",

@@ -187,6 +187,44 @@ class LegAcknowledged(LegEvent, frozen=True, kw_only=True):
     at: datetime
 
 
+class PressEvent(LegEvent, frozen=True, kw_only=True):
+    """`by` is the joint-conference office that presses (督办) the agency of a leg; `number` counts the presses on this leg."""
+
+    number: int
+    by: str
+
+
+class LegPressed(PressEvent, frozen=True, kw_only=True):
+    """The office wants an answer until `due`; `reason` is a code."""
+
+    type_: ClassVar[str] = "heli.leg.pressed.v1"
+    due: datetime
+    reason: str
+    at: datetime
+
+
+class PressAnswered(PressEvent, frozen=True, kw_only=True):
+    """The agency has answered: `under_way`, `done`, `cannot`, `not_ours`, or the fact or end by which the leg itself did."""
+
+    type_: ClassVar[str] = "heli.press.answered.v1"
+    answer: str
+    at: datetime
+
+
+class PressMissed(PressEvent, frozen=True, kw_only=True):
+    """The date of a press has passed without an answer. A later answer does not unmake it."""
+
+    type_: ClassVar[str] = "heli.press.missed.v1"
+    due: datetime
+
+
+class PressClosed(PressEvent, frozen=True, kw_only=True):
+    """The office has closed its press; only an answered one can be."""
+
+    type_: ClassVar[str] = "heli.press.closed.v1"
+    at: datetime
+
+
 class AnswerRefused(Event, frozen=True, kw_only=True):
     """An answer was late, repeated against an end, illegal or unreadable: `reason` is a slug, `state` what it met."""
 
@@ -225,5 +263,9 @@ EVENTS = (
     LegEscalated,
     LegReminded,
     LegAcknowledged,
+    LegPressed,
+    PressAnswered,
+    PressMissed,
+    PressClosed,
     AnswerRefused,
 )

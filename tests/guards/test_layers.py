@@ -8,7 +8,7 @@ import pytest
 from tests.guards.sources import ROOT, SERVICES, Fault, Import, imports, module_of, plant, python_files, shown, within
 
 DOORS = ("api", "pages", "consumer", "sweep")
-LAYERS = (("__main__",), ("app",), DOORS, ("store",), ("tables",), ("handlers",), ("domain",))
+LAYERS = (("__main__",), ("app",), DOORS, ("oversight",), ("store",), ("tables",), ("handlers",), ("domain",))
 """Top to bottom: a module imports its own layer's package and what lies below; a door never another door."""
 BESIDE = {"channels": ("channels", "domain"), "migrations": ("tables",), "rules": (), "auditor": ("tables",)}
 """What the parts outside that order may import of their own service; only doors and app may import channels."""

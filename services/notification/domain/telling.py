@@ -12,14 +12,27 @@ from shared.contracts.notification import (
     LEG_DECLINED,
     LEG_ESCALATED,
     LEG_ISSUED,
+    LEG_PRESSED,
     LEG_REMINDED,
+    PRESS_ANSWERED,
+    PRESS_MISSED,
     REPORT_PROGRESSED,
     REPORT_STALLED,
     STREAM_PARKED,
     NoticeData,
 )
 from shared.contracts.operations import DeadlinesStalled, StreamParked
-from shared.contracts.referral import AnswerRefused, LegDeclined, LegEscalated, LegEvent, LegIssued, LegReminded
+from shared.contracts.referral import (
+    AnswerRefused,
+    LegDeclined,
+    LegEscalated,
+    LegEvent,
+    LegIssued,
+    LegPressed,
+    LegReminded,
+    PressAnswered,
+    PressMissed,
+)
 
 
 def leg_issued(body: LegIssued, event: str, known: Known, now: datetime) -> NoticeData:
@@ -43,6 +56,18 @@ def leg_escalated(body: LegEscalated | LegReminded, event: str) -> NoticeData:
 
 def leg_declined(body: LegDeclined, event: str, party: str) -> NoticeData:
     return msgspec.structs.replace(_leg(LEG_DECLINED, event, party, body), reason=body.reason, at=body.at)
+
+
+def leg_pressed(body: LegPressed, event: str) -> NoticeData:
+    return msgspec.structs.replace(_leg(LEG_PRESSED, event, body.agency, body), who=body.by, due=body.due, reason=body.reason, at=body.at)
+
+
+def press_answered(body: PressAnswered, event: str) -> NoticeData:
+    return msgspec.structs.replace(_leg(PRESS_ANSWERED, event, body.by, body), who=body.by, answer=body.answer, at=body.at)
+
+
+def press_missed(body: PressMissed, event: str) -> NoticeData:
+    return msgspec.structs.replace(_leg(PRESS_MISSED, event, body.by, body), who=body.by, due=body.due)
 
 
 def answer_refused(body: AnswerRefused, event: str) -> NoticeData:

@@ -23,7 +23,10 @@ from shared.contracts.referral import (
     LegForwarded,
     LegFulfilled,
     LegIssued,
+    LegPressed,
     LegReminded,
+    PressAnswered,
+    PressMissed,
 )
 from shared.errors import RuleBroken
 from shared.messages import Decision, Message, Moment, Response
@@ -64,6 +67,23 @@ def tell_leg_issued(body: LegIssued, notice: Notice | None, event: str, at: Mome
 def tell_leg_escalated(body: LegEscalated | LegReminded, notice: Notice | None, event: str, at: Moment) -> Decision:
     """Whoever stands on the rung that fired learns of the silence, and again until a person has taken note."""
     return _tell(_of_leg(notice, body, at), [telling.leg_escalated(body, event)], at)
+
+
+@handle.register
+def tell_leg_pressed(body: LegPressed, notice: Notice | None, event: str, at: Moment) -> Decision:
+    """The agency learns that an answer is wanted of it (督办), and until when."""
+    return _tell(_of_leg(notice, body, at), [telling.leg_pressed(body, event)], at)
+
+
+@handle.register
+def tell_press_answered(body: PressAnswered, notice: Notice | None, event: str, at: Moment) -> Decision:
+    return _tell(_of_leg(notice, body, at), [telling.press_answered(body, event)], at)
+
+
+@handle.register
+def tell_press_missed(body: PressMissed, notice: Notice | None, event: str, at: Moment) -> Decision:
+    """Whoever pressed learns of the silence."""
+    return _tell(_of_leg(notice, body, at), [telling.press_missed(body, event)], at)
 
 
 @handle.register

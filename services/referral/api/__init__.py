@@ -1,12 +1,12 @@
-"""What may be asked of referral by HTTP? Agencies answer, lists of legs and cases, the directory, an operator's view of a report."""
+"""What may be asked of referral by HTTP? Agencies answer, offices press, lists of legs and cases, the directory, an operator's view of a report."""
 
 from fastapi import APIRouter
 
-from services.referral.api import claims, directory, imports, legs, lists, moves, operations, rungs
+from services.referral.api import claims, directory, imports, joint, legs, lists, moves, operations, presses, rungs
 from services.referral.api.directory import version_in
 
 __all__ = ["router", "version_in"]
 
 router = APIRouter()
-for part in (lists, claims, moves, legs, rungs, directory, imports, operations):
+for part in (lists, joint, presses, claims, moves, legs, rungs, directory, imports, operations):
     router.include_router(part.router)

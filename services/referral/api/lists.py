@@ -74,7 +74,7 @@ async def cases(request: Request, caller: Lister, asked: Annotated[CasesAsked, Q
 
 def narrowed(asked: Asked, state: str, caller: Caller, known: Knowledge) -> Wanted:
     """What was asked, cut to what the caller may see. Raises Problem 403 for another agency's, 422 for a region that is none."""
-    places = None if asked.region is None else _places(asked.region, known)
+    places = None if asked.region is None else places_of(asked.region, known)
     agency = asked.agency
     if caller.kind == "agency" and agency != caller.party:
         office = known.directory.get(caller.party)
@@ -82,14 +82,14 @@ def narrowed(asked: Asked, state: str, caller: Caller, known: Knowledge) -> Want
         if agency is not None and not overseeing:
             raise Problem(403, "not-for-you", "An agency lists its own; a joint-conference office also what is overdue in its region.")
         if office is not None and overseeing:
-            own = _places(office.region, known)
+            own = places_of(office.region, known)
             places = own if places is None else own & places
         else:
             agency = caller.party
     return Wanted(agency=agency, state=state, overdue=asked.overdue, places=places, grade=asked.grade, due_before=asked.due_before)
 
 
-def _places(code: str, known: Knowledge) -> frozenset[str]:
+def places_of(code: str, known: Knowledge) -> frozenset[str]:
     region = known.regions.find(code)
     if region is None:
         fault = Fault("/region", "region-unknown", "A division code of 6, 9 or 12 digits that is in the division data.")

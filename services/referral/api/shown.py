@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from services.referral.domain.leg import CLOCKS, Leg, acknowledged_of
+from services.referral.domain.press import current
 from services.referral.tables import CaseRow, LegRow
 from shared.regions import Regions
 
@@ -41,6 +42,7 @@ def leg_shown(row: LegRow, case: CaseRow) -> dict[str, Any]:
         "told": leg.told.split(),
         "rungs": rungs_shown(leg),
         "next_rung": leg.rung_due,
+        "press": current(leg),
     }
 
 

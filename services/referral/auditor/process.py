@@ -97,7 +97,7 @@ def measured(watch: Watch) -> Iterator[tuple[str, Any]]:
         return
     seen = watch.seen
     late = (seen.at - seen.confirmed[0].due).total_seconds() if seen.confirmed else 0.0
-    for kind in ("clock", "rung", "repeat"):
+    for kind in ("clock", "rung", "repeat", "press"):
         yield f'heli_deadlines_unfired{{kind="{kind}"}}', sum(one.what.startswith(kind) for one in seen.confirmed)
     yield "heli_deadlines_unfired_late_seconds", round(late, 3)
     yield "heli_audit_legs", seen.look.legs

@@ -12,7 +12,7 @@ CLOCKS = ("delivered", "seen", "accepted", "active", "done")
 
 
 class Unfired(NamedTuple):
-    """One ring of one leg that is due. `what`: `clock seen`, `rung 2`, or `repeat 2/1` (the rung and which repeat of it)."""
+    """One ring of one leg that is due. `what`: `clock seen`, `rung 2`, `repeat 2/1` (the rung and which repeat of it), `press 1`."""
 
     leg: UUID
     what: str
@@ -21,7 +21,7 @@ class Unfired(NamedTuple):
 
 def unfired(leg: Mapping[str, Any], now: datetime) -> list[Unfired]:
     """Everything of an open leg that is due at `now` and not recorded as done, oldest first."""
-    found = [*_clocks(leg), *_rings(leg)]
+    found = [*_clocks(leg), *_rings(leg), *_press(leg)]
     return sorted((one for one in found if one.due <= now), key=lambda one: one.due)
 
 
@@ -47,6 +47,17 @@ def _rings(leg: Mapping[str, Any]) -> list[Unfired]:
     opens = leg["quiet_until"] if _may_wait(terms, silent) else None
     planned = ((f"rung {leg['rung']}", rung), (f"repeat {leg['rung'] - 1}/{leg['repeats'] + 1}", repeat))
     return [Unfired(leg["id"], what, max(at, opens) if opens else at) for what, at in planned if at is not None]
+
+
+def _press(leg: Mapping[str, Any]) -> list[Unfired]:
+    """A press that is open rings once at its date, unless an answer was noted on it."""
+    if leg["pressed_by"] is None:
+        return []
+    return [
+        Unfired(leg["id"], f"press {press['number']}", datetime.fromisoformat(press["due"]))
+        for press in msgspec.json.decode(leg["presses"])
+        if not {"answered_at", "missed_at", "closed_at"} & {name for name, value in press.items() if value is not None}
+    ]
 
 
 def _next_rung(leg: Mapping[str, Any], rungs: list[dict[str, Any]], gap: timedelta) -> datetime | None:

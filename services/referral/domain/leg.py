@@ -38,6 +38,7 @@ class Leg(msgspec.Struct, frozen=True):
 
     `missed`: clocks that ran out, space-separated. `told`: the agency that each rung has told. `rung`: the next one.
     `repeats`, `rang_at`: how often the last rung was told again, and when it or its repeat rang. `quiet_until`: the office opens.
+    `pressed_by`: the joint-conference office whose press is open, `press_due` until when it waits for an answer, `presses` all there were.
     `claimed_by`: the handle under which its agency knows the officer who works on it; never said outside of that agency.
     """
 
@@ -75,6 +76,9 @@ class Leg(msgspec.Struct, frozen=True):
     acks: bytes = b"[]"
     claimed_by: str | None = None
     claimed_at: datetime | None = None
+    pressed_by: str | None = None
+    press_due: datetime | None = None
+    presses: bytes = b"[]"
 
     @property
     def open(self) -> bool:
@@ -155,6 +159,7 @@ class Leg(msgspec.Struct, frozen=True):
         missed = self.missed.split()
         dues = (
             self.rung_due,
+            self.press_due,
             None if self.delivered_at or "delivered" in missed else self.delivered_due,
             None if self.seen_at or "seen" in missed else self.seen_due,
             None if self.accepted_at or "accepted" in missed else self.accepted_due,

@@ -7,12 +7,16 @@ from services.referral.handlers.cases import OpenCase, tick
 from services.referral.handlers.chain import forward
 from services.referral.handlers.claims import ClaimLeg
 from services.referral.handlers.dispatch import decide
+from services.referral.handlers.pressing import AnswerPress, ClosePress, PressLegs
 
 __all__ = [
     "AcknowledgeRung",
+    "AnswerPress",
     "ClaimLeg",
+    "ClosePress",
     "NoteDelivery",
     "OpenCase",
+    "PressLegs",
     "PutAgency",
     "RefuseUnreadable",
     "TakeAnswer",

@@ -14,6 +14,7 @@ from services.referral.domain.routing import Holder, Knowledge
 from services.referral.domain.rules import Duty, Grade, Plan, plan
 from services.referral.handlers.closing import closing, review_leg
 from services.referral.handlers.dispatch import handle
+from services.referral.handlers.pressing import unanswered
 from shared.contracts.envelope import Event
 from shared.contracts.intake import ChildNamed, ReportAccepted
 from shared.contracts.referral import CaseOpened, LegEscalated, LegReminded
@@ -104,10 +105,11 @@ def tick(case: Case, at: Moment) -> Decision:
     events: list[Event] = []
     legs = []
     for leg in case.legs.values():
-        moved, new = _rung(*overdue(case, leg, at.now), case, at)
+        rung, new = _rung(*overdue(case, leg, at.now), case, at)
+        moved, silent = unanswered(rung, case, at)
         if moved is not leg:  # also one that now waits for an office to open, of which there is nothing to say
             legs.append(moved)
-            events.extend(new)
+            events.extend((*new, *silent))
     review = at.now + REVIEW if case.review_due <= at.now else case.review_due
     moved_case = msgspec.structs.replace(case, review_due=review).with_legs(*legs)
     return closing(moved_case, tuple(events), at)  # nobody owes it: it came to be so before there was a rule for that

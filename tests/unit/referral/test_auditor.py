@@ -15,6 +15,7 @@ from services.referral.auditor.process import measured
 from services.referral.auditor.recomputing import Unfired, unfired
 from services.referral.domain.ladder import Hours
 from services.referral.domain.leg import CLOCKS, FACTS, Acknowledged, Leg, RungOf, Terms
+from services.referral.domain.press import Press, having
 from services.referral.tables import LegRow
 from shared.settings import Settings
 from tests.unit.referral.acting import AROUND, DONE, HOUR, MINUTE, NOW, a_case, a_leg, sweep, tick
@@ -37,7 +38,7 @@ def legs(draw: st.DrawFn) -> Leg:
     rung = draw(st.integers(0, len(rungs))) if missed else 0
     acks = tuple(Acknowledged(n, "x", NOW) for n in draw(st.sets(st.integers(0, 2))) if n < rung)
     facts = draw(st.integers(0, len(FACTS)))
-    return a_leg(
+    leg = a_leg(
         terms=Terms(DONE, rungs, draw(st.sampled_from([60.0, 600.0])), days, hours),
         **{f"{clock}_due": draw(maybe) for clock in CLOCKS},
         **{f"{fact}_at": NOW - HOUR for fact in FACTS[:facts]},
@@ -50,6 +51,9 @@ def legs(draw: st.DrawFn) -> Leg:
         quiet_until=draw(maybe),
         acks=msgspec.json.encode(acks),
     )
+    press = Press(1, "jc-county", NOW - HOUR, draw(minutes), "late")
+    ends = {name: draw(st.sampled_from([None, NOW])) for name in ("answered_at", "missed_at", "closed_at")}
+    return having(leg, msgspec.structs.replace(press, **ends)) if draw(st.booleans()) else leg
 
 
 def row(leg: Leg) -> dict[str, Any]:
@@ -62,7 +66,8 @@ def test_both_agree_on_every_clock_and_ring_of_any_leg(leg: Leg, now: datetime) 
     clocks = {f"clock {clock}": due for clock, due in leg.missing_at(now)}
     rung, repeat = leg.rings()
     rings = {f"rung {leg.rung}": rung, f"repeat {leg.rung - 1}/{leg.repeats + 1}": repeat}
-    assert found == clocks | {what: at for what, at in rings.items() if at is not None and at <= now}
+    press = {"press 1": leg.press_due} if leg.press_due is not None and leg.press_due <= now else {}
+    assert found == press | clocks | {what: at for what, at in rings.items() if at is not None and at <= now}
 
 
 @given(legs(), minutes)
