@@ -3,7 +3,6 @@
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -14,9 +13,10 @@ from services.referral.auditor.recomputing import CLOCKS, Unfired, unfired
 PAGE = 5_000
 """Legs of one statement."""
 SUSPECTS = 1_000
-"""Legs that are looked at a second time; one is enough for a complaint."""
+"""Legs that are looked at a second time. With so many a look ends early: a million late ones would take it longer than a complaint may."""
 STATEMENT_SECONDS = 20
-START = ("", datetime(1, 1, 1, tzinfo=UTC), UUID(int=0))
+Place = tuple[str, datetime, UUID]
+START: Place = ("", datetime(1, 1, 1, tzinfo=UTC), UUID(int=0))
 """Before every place in the index `leg_open_agency`."""
 COLUMNS = ", ".join(
     [f"{clock}_due" for clock in CLOCKS]
@@ -37,13 +37,17 @@ THESE = f"select id, {COLUMNS} from leg where ended is null and id = any($1::uui
 
 
 class Look(msgspec.Struct, frozen=True):
-    """What one look has found at `at` of the database: legs looked at, how long it took, legs with something unfired, what of the first."""
+    """What one look has found at `at` of the database: legs looked at, how long it took, legs with something unfired, what of the first.
+
+    `place`: where the next one goes on, START after the last leg.
+    """
 
     at: datetime
     legs: int
     seconds: float
     unfired: int
     suspects: tuple[Unfired, ...]
+    place: Place = START
 
 
 async def connect(url: str) -> asyncpg.Pool:
@@ -62,10 +66,9 @@ async def connect(url: str) -> asyncpg.Pool:
     )
 
 
-async def look(pool: asyncpg.Pool) -> Look:
-    """Every open leg once."""
+async def look(pool: asyncpg.Pool, place: Place = START) -> Look:
+    """Every open leg behind this place once, or as many as it takes to suspect enough."""
     began, legs, count, suspects = time.monotonic(), 0, 0, list[list[Unfired]]()
-    place: tuple[Any, ...] = START
     async with pool.acquire() as db:
         now = await db.fetchval("select heli_now()")
         while rows := await db.fetch(PAGE_OF, *place, now):
@@ -75,8 +78,13 @@ async def look(pool: asyncpg.Pool) -> Look:
             count += len(found)
             suspects += found[: SUSPECTS - len(suspects)]
             if rows[0]["looked"] < PAGE:
+                place = START
                 break
-    return Look(now, legs, time.monotonic() - began, count, tuple(one for leg in suspects for one in leg))
+            if len(suspects) >= SUSPECTS:
+                break
+        else:
+            place = START
+    return Look(now, legs, time.monotonic() - began, count, tuple(one for leg in suspects for one in leg), place)
 
 
 async def again(pool: asyncpg.Pool, suspects: Sequence[Unfired]) -> tuple[datetime, tuple[Unfired, ...]]:

@@ -43,6 +43,7 @@ class Watch:
         self.settings, self.pool, self.seconds = settings, pool, settings.audit_seconds
         self.seen: Seen | None = None
         self.since: datetime | None = None
+        self._place = looking.START
         self._told = float("-inf")
         self._log = logs.get("auditor")
 
@@ -56,8 +57,9 @@ class Watch:
             await asyncio.sleep(pause)
 
     async def look(self) -> Seen:
-        """Looks once, at suspects twice, and says what has changed."""
-        found = await looking.look(self.pool)
+        """Looks once, at suspects twice, and says what has changed. A complaint is taken back by a look at all legs alone."""
+        start, found = self._place, await looking.look(self.pool, self._place)
+        self._place, whole = found.place, start == found.place == looking.START
         at, confirmed = found.at, tuple[Unfired, ...]()
         if found.suspects:
             await asyncio.sleep(self.seconds)
@@ -65,7 +67,7 @@ class Watch:
         self.seen = Seen(found, confirmed, time.monotonic(), at)
         if confirmed:
             await self._complain(self.seen)
-        elif self.since is not None:
+        elif self.since is not None and whole:
             await self._recover(self.since, at)
         return self.seen
 

@@ -65,6 +65,15 @@ async def test_every_open_leg_is_looked_at_once_in_pages(referral: Referral, eye
     found = await look(eyes)
     count = sum(len(case.legs) for case in cases) - 1
     assert (found.legs, found.unfired, len({one.leg for one in found.suspects})) == (count, count, count)
+    monkeypatch.setattr(looking, "SUSPECTS", 3)
+    parts, place = [await look(eyes)], looking.START
+    while (place := parts[-1].place) != looking.START:
+        parts.append(await look(eyes, place))
+    assert [part.legs for part in parts[:-1]] == [4] * (len(parts) - 1)
+    assert (sum(part.legs for part in parts), len({one.leg for part in parts for one in part.suspects}) >= 3 * (len(parts) - 1)) == (
+        count,
+        True,
+    )
 
 
 async def test_a_page_walks_the_index_of_open_legs_and_sorts_nothing_that_it_does_not_return(

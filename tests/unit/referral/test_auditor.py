@@ -108,13 +108,15 @@ class Ground:
         self.still: tuple[Unfired, ...] | None = None
         self.said: list[Any] = []
         self.away = False
+        self.stops, self.places = looking.START, list[looking.Place]()
         for name, own in (("look", self._look), ("again", self._again)):
             patch.setattr(looking, name, own)
         patch.setattr(telling, "publish", self._publish)
         self.watch = watch.Watch(Settings(service="referral", database_url="", kafka="", audit_seconds=0.0), SimpleNamespace())  # type: ignore[arg-type]
 
-    async def _look(self, _: Any) -> looking.Look:
-        return looking.Look(NOW + HOUR, 3, 0.01, len(self.found), self.found)
+    async def _look(self, _: Any, place: looking.Place) -> looking.Look:
+        self.places.append(place)
+        return looking.Look(NOW + HOUR, 3, 0.01, len(self.found), self.found, self.stops)
 
     async def _again(self, _: Any, found: tuple[Unfired, ...]) -> tuple[datetime, tuple[Unfired, ...]]:
         return NOW + HOUR, found if self.still is None else self.still
@@ -144,6 +146,16 @@ async def test_a_complaint_is_said_once_and_taken_back_once(ground: Ground) -> N
         await ground.watch.look()
     assert ground.said == ["heli.deadlines.stalled.v1", "heli.deadlines.recovered.v1"]
     assert ground.watch.clean
+
+
+async def test_a_look_that_ended_early_goes_on_behind_and_takes_no_complaint_back(ground: Ground) -> None:
+    behind = ("police", NOW, a_leg().id)
+    for ground.found, ground.stops in ((LATE, behind), ((), behind), ((), looking.START)):
+        await ground.watch.look()
+        assert ground.said == ["heli.deadlines.stalled.v1"]
+    await ground.watch.look()
+    assert ground.said == ["heli.deadlines.stalled.v1", "heli.deadlines.recovered.v1"]
+    assert ground.places == [looking.START, behind, behind, looking.START]
 
 
 async def test_a_complaint_that_kafka_did_not_take_is_tried_again_and_no_beat_covers_it(ground: Ground) -> None:
