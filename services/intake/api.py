@@ -1,26 +1,31 @@
-"""What may be asked of intake by HTTP? Filing a report, reading it by right of an open leg, following it as its reporter."""
+"""What may be asked of intake by HTTP? Filing a report, reading it by right of an open leg, following it as its reporter, who reported late."""
 
 import secrets
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi import Response as HttpResponse
+from pydantic import BaseModel, ConfigDict, Field
 
 from services.intake import store
 from services.intake.domain.content import narrow
+from services.intake.domain.lateness import GROUPS_ALONE, LONGEST, PERIOD, WITH_SITUATION, places_in
 from services.intake.domain.told import Told, Unit, content_of, faults
 from services.intake.handlers import CODE_KEY, FileReport, Reading, ReadReport
+from shared import paging
 from shared.calendar import SHANGHAI
-from shared.errors import NotFound, Problem, Unavailable
+from shared.contracts.directory import JOINT_CONFERENCE
+from shared.errors import Fault, NotFound, Problem, Unavailable
 from shared.http import enter, keyed, message_of, reply
 from shared.identifiers import case_id, format_short_code, new_short_code, uuid7
 from shared.identity import Allow, Caller
 from shared.messages import Message, Response
+from shared.moments import Instant
 from shared.regions import Regions
 from shared.room import Clash
 
@@ -128,6 +133,58 @@ def _private(view: dict[str, Any]) -> HttpResponse:
     response = reply(Response.json(200, view))
     response.headers["Cache-Control"] = "no-store"
     return response
+
+
+class ReportingAsked(BaseModel):
+    """`since` and `until` bound when reports were received: the last 30 days unless said, 366 at most. `late_after`: hours from seen to received."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+    region: str | None = Field(default=None, pattern=r"^(\d{6}|\d{9}|\d{12})$")
+    since: Instant | None = None
+    until: Instant | None = None
+    late_after: float | None = Field(default=None, gt=0, le=24 * 366)
+    after: str | None = Field(default=None, description="`next` of the page before.")
+    limit: int = Field(default=50, ge=1, le=paging.MOST)
+
+
+@router.get("/joint/reporters")
+async def reporters(
+    request: Request, caller: Annotated[Caller, Depends(Allow("agency", "operator"))], asked: Annotated[ReportingAsked, Query()]
+) -> HttpResponse:
+    """The accountability list of a joint-conference office: by reporter unit of its region, reports, late ones, and the delay from seen to received.
+
+    The law says at once and gives no number: what late means is a parameter of the county (`basis` local), shown beside the list.
+    """
+    until = asked.until or await request.app.state.pool.fetchval("select heli_now()")
+    since = asked.since or until - PERIOD
+    if not timedelta(0) < until - since <= LONGEST:
+        raise _not_listed(Fault("/since", "period", "A period ends after it begins and has 366 days at most."))
+    own = timedelta(hours=asked.late_after) if asked.late_after else None
+    limits = (own or WITH_SITUATION, own or GROUPS_ALONE)
+    place = paging.position(asked.after)
+    found = await store.reporting(request.app.state.engine, _overseen(caller, asked.region), (since, until), limits, place, asked.limit)
+    rows = [{name: value for name, value in msgspec.structs.asdict(row).items() if name != "id"} for row in found]
+    late = {"with_situation_seconds": limits[0], "groups_alone_seconds": limits[1]}
+    view = {"late_after": {name: limit.total_seconds() for name, limit in late.items()} | {"basis": "local"}, "units": rows}
+    return _private({**view, "since": since, "until": until, "next": paging.following(found, asked.limit, "since")})
+
+
+def _overseen(caller: Caller, region: str | None) -> frozenset[str] | None:
+    """What the region of a report may be; an office sees its own alone. None: any."""
+    if caller.kind == "agency" and caller.department != JOINT_CONFERENCE:
+        raise Problem(403, "not-for-you", "This is for joint-conference offices.")
+    places = None
+    for code in (region, caller.region if caller.kind == "agency" else None):
+        if code is not None:
+            inside = places_in(Regions.load(), code)
+            if inside is None:
+                raise _not_listed(Fault("/region", "region-unknown", "A division code of 6, 9 or 12 digits that is in the division data."))
+            places = inside if places is None else places & inside
+    return places
+
+
+def _not_listed(fault: Fault) -> Problem:
+    return Problem(422, "invalid", "Nothing can be listed.", faults=(fault,))
 
 
 @router.get("/operator/reports/{report}", dependencies=[Depends(Allow("operator"))])

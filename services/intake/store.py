@@ -1,13 +1,17 @@
 """How do a report's rows become the report, and back? And what do its pages read?"""
 
 from collections import defaultdict
+from datetime import datetime, timedelta
+from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
 import msgspec
+from sqlalchemy import ARRAY, Interval, String, any_, case, func, literal
+from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.ext.asyncio import AsyncEngine
-from sqlmodel import col, select
+from sqlmodel import col, select, tuple_
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from services.intake.domain.content import Content
@@ -82,6 +86,63 @@ async def legs(engine: AsyncEngine, report: UUID) -> list[LegRow]:
     query = select(LegRow).where(col(LegRow.report_id) == report).order_by(col(LegRow.issued_at), col(LegRow.id))
     async with AsyncSession(engine) as session:
         return list((await session.exec(query)).all())
+
+
+class Reporting(msgspec.Struct, frozen=True, kw_only=True):
+    """How one reporter unit reported in a period; delays are from `seen_at` to `received_at`. `id`: its first report, which came at `since`."""
+
+    id: UUID
+    since: datetime
+    party: str
+    reporter_kind: str
+    reports: int
+    late: int
+    median_seconds: float
+    longest_seconds: float
+
+
+async def reporting(
+    engine: AsyncEngine,
+    places: frozenset[str] | None,
+    period: tuple[datetime, datetime],
+    limits: tuple[timedelta, timedelta],
+    after: tuple[datetime, UUID] | None,
+    limit: int,
+) -> list[Reporting]:
+    """By reporter unit, in the order in which they first reported in the period. `limits`: with a situation, and with key groups alone."""
+    delay = col(ReportRow.received_at) - col(ReportRow.seen_at)
+    seconds = func.extract("epoch", delay)
+    late = delay > case((col(ReportRow.situations) != "", literal(limits[0], Interval)), else_=literal(limits[1], Interval))
+    since = func.min(col(ReportRow.received_at))
+    first = func.array_agg(aggregate_order_by(col(ReportRow.id), col(ReportRow.received_at), col(ReportRow.id)))[1]
+    query = (
+        select(  # type: ignore[call-overload]
+            first,
+            since,
+            ReportRow.party,
+            func.min(col(ReportRow.reporter_kind)),
+            func.count(),
+            func.count().filter(late),
+            func.percentile_cont(0.5).within_group(seconds),
+            func.max(seconds),
+        )
+        .where(col(ReportRow.received_at) >= period[0], col(ReportRow.received_at) < period[1])
+        .group_by(ReportRow.party)
+        .order_by(since, first)
+        .limit(limit)
+    )
+    if places is not None:
+        query = query.where(col(ReportRow.region) == any_(literal(sorted(places), ARRAY(String))))
+    if after is not None:
+        query = query.having(tuple_(since, first) > after)
+    async with AsyncSession(engine) as session:
+        rows = (await session.exec(query)).all()
+    names = Reporting.__struct_fields__
+    return [msgspec.convert(dict(zip(names, map(_plain, row), strict=True)), Reporting) for row in rows]
+
+
+def _plain(value: Any) -> Any:
+    return float(value) if isinstance(value, Decimal) else value
 
 
 async def content(engine: AsyncEngine, report: UUID) -> Content:

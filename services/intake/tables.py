@@ -43,6 +43,7 @@ class ReportRow(SQLModel, table=True):
         CheckConstraint("minors > 0", name="report_minors"),
         CheckConstraint("situations <> '' or groups <> ''", name="report_reason"),
         CheckConstraint("opened_at is not null or stalled_at is not null or next_due is not null", name="report_clock"),
+        Index("report_received", "received_at", "id"),
         Index("report_due", "next_due", postgresql_where=text("next_due is not null")),
     )
 

@@ -142,6 +142,7 @@ async def intake(database: Callable[[str], Awaitable[str]], tmp_path: Path) -> A
         service="intake", database_url=cable.url, kafka="127.0.0.1:9", jwks=tmp_path / "jwks.json", child_key=CHILD_KEY, pool_size=4
     )
     service = await app.build(settings)
+    service.api.state.pool = service.pool
     intake = Intake(service, tmp_path, cable)
     yield intake
     await intake.http.aclose()
