@@ -6,6 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 from tests.support.broker import until
+from tests.support.command import heli
 from tests.support.world import Agency, World
 
 
@@ -17,7 +18,8 @@ async def test_a_press_goes_to_the_agency_its_silence_and_its_answer_to_the_offi
     town = await world.town()
     police = await town.police.takes(webhook=True)
     office = await town.joint_conference.takes(feed=True)
-    receipt = await world.reporter().files(town, "L1a")
+    school = world.reporter()
+    receipt = await school.files(town, "L1a")
     leg = await world.leg(receipt["report"], police)
     due = datetime.now(UTC) + await shift(world) + timedelta(minutes=10)
     body = {"due": due.isoformat(), "reason": "no_progress"}
@@ -36,6 +38,10 @@ async def test_a_press_goes_to_the_agency_its_silence_and_its_answer_to_the_offi
     (answer,) = await until(partial(entries, office, "press.answered"))
     assert answer["answer"] == "under_way"
     assert (await office.call("POST", f"/referral/legs/{leg['leg']}/press/close")).status_code == 200
+    shown = await heli(world, "joint", "answers", "--region", town.region, "--json")
+    assert {row["agency"]: row["presses_missed"] for row in shown.document["agencies"]}[police.code] == 1
+    reported = await heli(world, "joint", "reporters", "--region", town.region)
+    assert (reported.code, school.party in reported.out, " of 1 late, half within " in reported.out) == (0, True, True)
 
 
 async def shift(world: World) -> timedelta:
