@@ -8,7 +8,7 @@ from faststream.kafka import KafkaRouter
 from faststream.kafka.annotations import KafkaMessage
 
 from shared.broker import Listener, Read, Route, subscriber
-from shared.contracts import referral
+from shared.contracts import moves, referral
 from shared.messages import Message
 from shared.room import Room
 
@@ -20,8 +20,10 @@ EVENTS = (
     referral.LegAccepted,
     referral.LegActive,
     referral.LegDeclined,
-    referral.LegForwarded,
+    moves.LegForwarded,
     referral.LegFulfilled,
+    moves.LegWithdrawn,
+    moves.LegVoided,
 )
 
 router = KafkaRouter()

@@ -12,6 +12,7 @@ from services.intake.domain.report import Leg, Report, opened_within
 from services.intake.domain.told import fault
 from shared.calendar import SHANGHAI
 from shared.contracts.intake import ChildNamed, ReportAccepted, ReportProgressed, ReportRead, ReportStalled
+from shared.contracts.moves import LegForwarded, LegVoided, LegWithdrawn
 from shared.contracts.referral import (
     CaseOpened,
     LegAccepted,
@@ -20,7 +21,6 @@ from shared.contracts.referral import (
     LegDelivered,
     LegEvent,
     LegFact,
-    LegForwarded,
     LegFulfilled,
     LegIssued,
     LegSeen,
@@ -39,10 +39,17 @@ FACTS: dict[type[LegFact], str] = {
     LegDeclined: "seen",
     LegForwarded: "seen",
     LegFulfilled: "done",
+    LegWithdrawn: "seen",
 }
 TOLD = (LegDelivered, LegSeen, LegAccepted, LegFulfilled)
 """What the reporter hears, beside that somebody was told; what an agency does meanwhile is its own affair."""
-ENDS: dict[type[LegFact], str] = {LegDeclined: "declined", LegForwarded: "forwarded", LegFulfilled: "fulfilled"}
+ENDS: dict[type[LegFact], str] = {
+    LegDeclined: "declined",
+    LegForwarded: "forwarded",
+    LegFulfilled: "fulfilled",
+    LegWithdrawn: "withdrawn",
+    LegVoided: "void",
+}
 
 
 def decide(report: Report | None, message: Message, at: Moment) -> Decision:
@@ -176,13 +183,13 @@ def note_leg_issued(body: LegIssued, report: Report | None, _: Moment) -> Decisi
 @handle.register
 def note_leg_fact(body: LegFact, report: Report | None, _: Moment) -> Decision:
     """The first of each fact stands. A fact before its leg was issued cannot come (one key, one order); it would be kept."""
-    known, fact = _known(report), FACTS[type(body)]
+    known, fact = _known(report), FACTS.get(type(body))  # a void leg was not even seen
     old = known.legs.get(body.leg) or _leg(body, issued_at=body.at)
-    new = msgspec.structs.replace(old.with_fact(fact, body.at), ended=old.ended or ENDS.get(type(body)))
+    new = msgspec.structs.replace(old.with_fact(fact, body.at) if fact else old, ended=old.ended or ENDS.get(type(body)))
     if new == known.legs.get(body.leg):
         return Decision(aggregate=known)
-    news = isinstance(body, TOLD) and not old.met(fact)
-    return Decision(aggregate=known.with_leg(new), events=(_progressed(known, new, fact, body.at),) if news else ())
+    news = fact is not None and isinstance(body, TOLD) and not old.met(fact)
+    return Decision(aggregate=known.with_leg(new), events=(_progressed(known, new, fact, body.at),) if fact and news else ())
 
 
 def _known(report: Report | None) -> Report:

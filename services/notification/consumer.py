@@ -11,7 +11,7 @@ from faststream.kafka.annotations import KafkaMessage
 from services.notification import store
 from services.notification.domain import agency_notice_id, refusal_notice_id
 from shared.broker import Batch, Listener, Read, Route, Unreadable, subscriber
-from shared.contracts import directory, intake, operations, referral
+from shared.contracts import directory, intake, moves, operations, referral
 from shared.contracts.directory import AgencyChanged
 from shared.messages import Message, Record
 from shared.room import Room, Settle
@@ -46,11 +46,15 @@ LEG_EVENTS = (
     referral.LegDeclined,
     referral.LegAccepted,
     referral.LegActive,
-    referral.LegForwarded,
+    moves.LegForwarded,
     referral.LegFulfilled,
     referral.LegPressed,
     referral.PressAnswered,
     referral.PressMissed,
+    moves.LegWithdrawn,
+    moves.LegVoided,
+    moves.WithdrawalAsked,
+    moves.WithdrawalRefused,
 )
 
 

@@ -88,6 +88,9 @@ class LegRow(SQLModel, table=True):
     pressed_by: str | None = None
     press_due: datetime | None = Field(default=None, sa_column=moment(nullable=True))
     presses: bytes = Field(default=b"[]", sa_column_kwargs={"server_default": text("'[]'")})
+    withdrawal_at: datetime | None = Field(default=None, sa_column=moment(nullable=True))
+    withdrawal_by: str | None = None
+    withdrawal_code: str | None = None
     __table_args__ = (
         Index("leg_case", "case_id"),
         Index("leg_open_duty", "case_id", "agency", "duty", unique=True, postgresql_where=text("ended is null")),
@@ -102,6 +105,7 @@ class LegRow(SQLModel, table=True):
         CheckConstraint("accepted_at is null or seen_at is not null", name="leg_accepted_implies"),
         CheckConstraint("active_at is null or accepted_at is not null", name="leg_active_implies"),
         CheckConstraint("(claimed_by is null) = (claimed_at is null)", name="leg_claim_has_time"),
+        CheckConstraint("num_nulls(withdrawal_at, withdrawal_by, withdrawal_code) in (0, 3)", name="leg_withdrawal_is_whole"),
     )
 
 

@@ -13,6 +13,8 @@ TOPIC = "heli.notification.v1"
 LEG_ISSUED, LEG_ESCALATED, LEG_DECLINED = "leg.issued", "leg.escalated", "leg.declined"
 LEG_REMINDED = "leg.reminded"
 LEG_PRESSED, PRESS_ANSWERED, PRESS_MISSED = "leg.pressed", "press.answered", "press.missed"
+LEG_VOIDED, LEG_WITHDRAWN = "leg.voided", "leg.withdrawn"
+WITHDRAWAL_ASKED, WITHDRAWAL_REFUSED = "withdrawal.asked", "withdrawal.refused"
 ANSWER_REFUSED, ENDPOINT_TESTED = "answer.refused", "endpoint.tested"
 REPORT_STALLED, REPORT_PROGRESSED = "report.stalled", "report.progressed"
 STREAM_PARKED, DEADLINES_STALLED = "stream.parked", "deadlines.stalled"
@@ -24,6 +26,10 @@ NOTICE_TYPES = {
     LEG_PRESSED: "heli.notice.pressed.v1",
     PRESS_ANSWERED: "heli.notice.answered.v1",
     PRESS_MISSED: "heli.notice.unanswered.v1",
+    LEG_VOIDED: "heli.notice.voided.v1",
+    LEG_WITHDRAWN: "heli.notice.withdrawn.v1",
+    WITHDRAWAL_ASKED: "heli.notice.asked.v1",
+    WITHDRAWAL_REFUSED: "heli.notice.kept.v1",
     ANSWER_REFUSED: "heli.notice.refused.v1",
     REPORT_STALLED: "heli.notice.stalled.v1",
     REPORT_PROGRESSED: "heli.notice.progressed.v1",

@@ -119,15 +119,6 @@ class LegDeclined(LegFact, frozen=True, kw_only=True):
     replaced_by: UUID | None
 
 
-class LegForwarded(LegFact, frozen=True, kw_only=True):
-    """The agency has passed the duty on to `to`, which owes it from now on as leg `replaced_by`; the clocks run on."""
-
-    type_: ClassVar[str] = "heli.leg.forwarded.v1"
-    reason: str
-    to: str
-    replaced_by: UUID
-
-
 class LegFulfilled(LegFact, frozen=True, kw_only=True):
     """The duty is done, with an outcome code."""
 
@@ -255,7 +246,6 @@ EVENTS = (
     LegAccepted,
     LegActive,
     LegDeclined,
-    LegForwarded,
     LegFulfilled,
     LegClaimed,
     LegReleased,

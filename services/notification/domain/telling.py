@@ -6,6 +6,7 @@ import msgspec
 
 from services.notification.domain.known import Known
 from shared.contracts.intake import ReportProgressed, ReportStalled
+from shared.contracts.moves import LegVoided, LegWithdrawn, WithdrawalAsked, WithdrawalRefused
 from shared.contracts.notification import (
     ANSWER_REFUSED,
     DEADLINES_STALLED,
@@ -14,11 +15,15 @@ from shared.contracts.notification import (
     LEG_ISSUED,
     LEG_PRESSED,
     LEG_REMINDED,
+    LEG_VOIDED,
+    LEG_WITHDRAWN,
     PRESS_ANSWERED,
     PRESS_MISSED,
     REPORT_PROGRESSED,
     REPORT_STALLED,
     STREAM_PARKED,
+    WITHDRAWAL_ASKED,
+    WITHDRAWAL_REFUSED,
     NoticeData,
 )
 from shared.contracts.operations import DeadlinesStalled, StreamParked
@@ -68,6 +73,13 @@ def press_answered(body: PressAnswered, event: str) -> NoticeData:
 
 def press_missed(body: PressMissed, event: str) -> NoticeData:
     return msgspec.structs.replace(_leg(PRESS_MISSED, event, body.by, body), who=body.by, due=body.due)
+
+
+LET_GO = {LegVoided: LEG_VOIDED, LegWithdrawn: LEG_WITHDRAWN, WithdrawalAsked: WITHDRAWAL_ASKED, WithdrawalRefused: WITHDRAWAL_REFUSED}
+
+
+def leg_let_go(body: LegVoided | LegWithdrawn | WithdrawalAsked | WithdrawalRefused, event: str, party: str) -> NoticeData:
+    return msgspec.structs.replace(_leg(LET_GO[type(body)], event, party, body), reason=body.reason, at=body.at)
 
 
 def answer_refused(body: AnswerRefused, event: str) -> NoticeData:

@@ -11,6 +11,7 @@ from services.notification import domain
 from services.notification.domain import Known, Notice, telling
 from shared.contracts.directory import OPERATIONS
 from shared.contracts.intake import ReportProgressed, ReportStalled
+from shared.contracts.moves import LegForwarded, LegVoided, LegWithdrawn, WithdrawalAsked, WithdrawalRefused
 from shared.contracts.notification import ANSWER_REFUSED, ENDPOINT_TESTED, REPORT_PROGRESSED, LinkAnswered, NoticeData
 from shared.contracts.operations import DeadlinesStalled, StreamParked
 from shared.contracts.referral import (
@@ -20,7 +21,6 @@ from shared.contracts.referral import (
     LegDeclined,
     LegEscalated,
     LegEvent,
-    LegForwarded,
     LegFulfilled,
     LegIssued,
     LegPressed,
@@ -91,6 +91,29 @@ def tell_leg_declined(body: LegDeclined, notice: Notice | None, event: str, at: 
     """The leg has ended; the superior learns of it, unless it was replaced at once."""
     ended = _taken(_of_leg(notice, body, at), "ended")
     return _tell(ended, [telling.leg_declined(body, event, body.tell)] if body.tell else [], at)
+
+
+@handle.register
+def tell_leg_voided(body: LegVoided, notice: Notice | None, event: str, at: Moment) -> Decision:
+    """Whoever works on it must hear that it was an error."""
+    return _tell(_taken(_of_leg(notice, body, at), "ended"), [telling.leg_let_go(body, event, body.agency)], at)
+
+
+@handle.register
+def tell_leg_withdrawn(body: LegWithdrawn, notice: Notice | None, event: str, at: Moment) -> Decision:
+    """The agency has let go of it; whoever had asked for that learns of it."""
+    ended = _taken(_of_leg(notice, body, at), "ended")
+    return _tell(ended, [telling.leg_let_go(body, event, body.tell)] if body.tell else [], at)
+
+
+@handle.register
+def tell_withdrawal_asked(body: WithdrawalAsked, notice: Notice | None, event: str, at: Moment) -> Decision:
+    return _tell(_of_leg(notice, body, at), [telling.leg_let_go(body, event, body.agency)], at)
+
+
+@handle.register
+def tell_withdrawal_refused(body: WithdrawalRefused, notice: Notice | None, event: str, at: Moment) -> Decision:
+    return _tell(_of_leg(notice, body, at), [telling.leg_let_go(body, event, body.tell)] if body.tell else [], at)
 
 
 @handle.register(LegAccepted)

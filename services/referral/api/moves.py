@@ -8,14 +8,15 @@ from fastapi import Response as HttpResponse
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from services.referral.domain.agency import CODE
-from services.referral.domain.leg import ForwardReason
-from services.referral.handlers import TakeAnswer
+from services.referral.domain.leg import ForwardReason, VoidReason, WithdrawalReason
+from services.referral.handlers import AskWithdrawal, TakeAnswer, VoidLeg
 from shared.http import enter, keyed, message_of, reply
 from shared.identifiers import case_of
 from shared.identity import Allow, Caller
 from shared.messages import Message
 
 Agency = Annotated[Caller, Depends(Allow("agency"))]
+Overseer = Annotated[Caller, Depends(Allow("agency", "operator"))]
 router = APIRouter(tags=["legs"])
 
 
@@ -33,15 +34,61 @@ class ForwardBody(MoveBody):
     reason: ForwardReason
 
 
+class WithdrawalBody(BaseModel):
+    """Why the agency should let go of it: a code."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+    reason: WithdrawalReason
+
+
+class VoidBody(BaseModel):
+    """What the error was: a code."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+    reason: VoidReason
+
+
 @router.post("/legs/{leg}/forwarded")
 async def forwarded(leg: UUID, body: ForwardBody, request: Request, caller: Agency) -> HttpResponse:
     """The duty goes on to another agency, or back; its clocks run on. 409 where it cannot, with the state of the leg."""
     return await _moved(request, caller, leg, "forwarded", claimed_at=body.at, code=body.reason, to=body.to)
 
 
+@router.post("/legs/{leg}/withdrawal")
+async def withdrawal(leg: UUID, body: WithdrawalBody, request: Request, caller: Overseer) -> HttpResponse:
+    """Asks the agency of a leg to let go of it: a joint-conference office of the place, an agency that forwarded it, or an operator.
+
+    The first one who asks stands, until the agency answers `withdrawn` or `kept`.
+    """
+    asked = AskWithdrawal(leg=leg, by=caller.party, operator=caller.kind == "operator", code=body.reason)
+    return await _entered(request, caller, leg, asked)
+
+
+@router.post("/legs/{leg}/withdrawn")
+async def withdrawn(leg: UUID, request: Request, caller: Agency, body: MoveBody | None = None) -> HttpResponse:
+    """The agency lets go of the leg, as it was asked to; 409 `not-asked` when nobody has."""
+    return await _moved(request, caller, leg, "withdrawn", claimed_at=body.at if body else None)
+
+
+@router.post("/legs/{leg}/kept")
+async def kept(leg: UUID, request: Request, caller: Agency, body: MoveBody | None = None) -> HttpResponse:
+    """The agency keeps the leg that it was asked to let go; 409 `not-asked` when nobody has."""
+    return await _moved(request, caller, leg, "kept", claimed_at=body.at if body else None)
+
+
+@router.post("/legs/{leg}/void")
+async def void(leg: UUID, body: VoidBody, request: Request, caller: Overseer) -> HttpResponse:
+    """Ends a leg that was issued in error: a joint-conference office of the place (not of its own legs), or an operator."""
+    return await _entered(request, caller, leg, VoidLeg(leg=leg, by=caller.party, operator=caller.kind == "operator", code=body.reason))
+
+
 async def _moved(request: Request, caller: Caller, leg: UUID, word: str, **said: Any) -> HttpResponse:
+    return await _entered(request, caller, leg, TakeAnswer(leg=leg, agency=caller.party, answer=word, via="http", **said))
+
+
+async def _entered(request: Request, caller: Caller, leg: UUID, body: Any) -> HttpResponse:
     message = Message(
-        body=TakeAnswer(leg=leg, agency=caller.party, answer=word, via="http", **said),
+        body=body,
         aggregate=case_of(leg),
         source=f"unit:{caller.party}",
         actor=f"{caller.party}/{caller.role}",

@@ -35,6 +35,9 @@ def leg_shown(row: LegRow, case: CaseRow) -> dict[str, Any]:
         "issued_at": leg.issued_at,
         "state": leg.state,
         "claimed_at": leg.claimed_at,
+        "withdrawal": {"asked_at": leg.withdrawal_at, "by": leg.withdrawal_by, "reason": leg.withdrawal_code}
+        if leg.withdrawal_at
+        else None,
         "ended": leg.ended,
         "end_code": leg.end_code,
         "clocks": clocks,

@@ -11,7 +11,7 @@ from shared.errors import RuleBroken
 
 __all__ = [
     "CLOCKS", "ENDS", "FACTS", "REASONS", "Acknowledged", "Answer", "DeclineReason", "Fact", "ForwardReason", "Leg", "Move", "Outcome",
-    "RungOf", "Terms", "acknowledged_of", "terms_of",
+    "RungOf", "Terms", "VoidReason", "WithdrawalReason", "acknowledged_of", "terms_of",
 ]  # fmt: skip
 
 FACTS = ("delivered", "seen", "accepted", "active")
@@ -22,7 +22,9 @@ Fact = Literal["delivered", "seen", "accepted", "active"]
 Answer = Literal["seen", "accepted", "active", "declined", "fulfilled"]
 DeclineReason = Literal["not_my_region", "not_my_duty", "no_capacity", "already_handled", "other"]
 ForwardReason = Literal["not_my_region", "not_my_duty", "child_moved", "better_placed", "returned", "other"]
-Move = Literal["forwarded"]
+WithdrawalReason = Literal["duplicate", "resolved_elsewhere", "issued_in_error", "child_moved", "other"]
+VoidReason = Literal["issued_in_error", "duplicate", "wrong_child", "test", "other"]
+Move = Literal["forwarded", "withdrawn", "kept"]
 """What an agency may do with its leg beside answering it."""
 Outcome = Literal[
     "child_safe", "guardian_returned", "carer_named", "placed", "back_in_school", "hukou_registered", "registered",
@@ -40,6 +42,7 @@ class Leg(msgspec.Struct, frozen=True):
     `repeats`, `rang_at`: how often the last rung was told again, and when it or its repeat rang. `quiet_until`: the office opens.
     `pressed_by`: the joint-conference office whose press is open, `press_due` until when it waits for an answer, `presses` all there were.
     `claimed_by`: the handle under which its agency knows the officer who works on it; never said outside of that agency.
+    `withdrawal_at`, `_by`, `_code`: who has asked the agency, and why, to let go of it.
     """
 
     id: UUID
@@ -79,6 +82,9 @@ class Leg(msgspec.Struct, frozen=True):
     pressed_by: str | None = None
     press_due: datetime | None = None
     presses: bytes = b"[]"
+    withdrawal_at: datetime | None = None
+    withdrawal_by: str | None = None
+    withdrawal_code: str | None = None
 
     @property
     def open(self) -> bool:

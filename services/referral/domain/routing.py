@@ -54,6 +54,14 @@ def joint_conference(known: Knowledge, region: str) -> Holder:
     return _first(known, JOINT_CONFERENCE, keys_up(known.regions, region))
 
 
+def oversees(known: Knowledge, agency: str, region: str) -> bool:
+    """Whether this is a joint-conference office of the place or of one above it."""
+    office = known.directory.get(agency)
+    return (
+        office is not None and office.active and office.department == JOINT_CONFERENCE and office.region in keys_up(known.regions, region)
+    )
+
+
 def told_by(known: Knowledge, leg: Leg, who: str, region: str) -> str:
     """Whom a rung tells. One that is missing or was told already gives way to the joint-conference office, then to those above it."""
     told = leg.told.split()

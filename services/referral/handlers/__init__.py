@@ -8,10 +8,12 @@ from services.referral.handlers.chain import forward
 from services.referral.handlers.claims import ClaimLeg
 from services.referral.handlers.dispatch import decide
 from services.referral.handlers.pressing import AnswerPress, ClosePress, PressLegs
+from services.referral.handlers.withdrawing import AskWithdrawal, VoidLeg
 
 __all__ = [
     "AcknowledgeRung",
     "AnswerPress",
+    "AskWithdrawal",
     "ClaimLeg",
     "ClosePress",
     "NoteDelivery",
@@ -20,6 +22,7 @@ __all__ = [
     "PutAgency",
     "RefuseUnreadable",
     "TakeAnswer",
+    "VoidLeg",
     "decide",
     "forward",
     "rest",

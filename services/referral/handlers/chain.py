@@ -10,7 +10,7 @@ from services.referral.domain.routing import Holder, Knowledge
 from services.referral.handlers.answers import TakeAnswer
 from services.referral.handlers.moves import move
 from shared.contracts.directory import JOINT_CONFERENCE
-from shared.contracts.referral import LegForwarded
+from shared.contracts.moves import LegForwarded
 from shared.errors import RuleBroken
 from shared.messages import Decision, Moment, Response
 

@@ -11,7 +11,7 @@ from services.intake import handlers
 from services.intake.domain.content import Content, Person
 from services.intake.domain.report import PLAIN, URGENT, Report
 from services.intake.handlers import FileReport, Reading, ReadReport
-from shared.contracts import referral
+from shared.contracts import moves, referral
 from shared.contracts.intake import ReportAccepted, ReportProgressed, ReportRead, ReportStalled
 from shared.errors import RuleBroken
 from shared.identifiers import case_id, derived_child_id, leg_id
@@ -185,12 +185,19 @@ def test_a_later_fact_implies_the_earlier_ones() -> None:
     ("end", "state"),
     [
         (fact(referral.LegDeclined, reason="no_capacity", tell=None, replaced_by=None), "declined"),
-        (fact(referral.LegForwarded, reason="not_my_region", to="police-city", replaced_by=LEG), "forwarded"),
+        (fact(moves.LegForwarded, reason="not_my_region", to="police-city", replaced_by=LEG), "forwarded"),
+        (fact(moves.LegWithdrawn, reason="duplicate", tell=None), "withdrawn"),
     ],
 )
 def test_a_leg_that_ended_undone_takes_the_right_to_read_with_it(end: Any, state: str) -> None:
     report, told = followed(issued(), end)
     assert (report.legs[LEG].ended, report.legs[LEG].seen_at, report.open_legs("police-county")) == (state, NOW, [])
+    assert [event.fact for event in told] == ["told"]
+
+
+def test_a_void_leg_ends_unseen_and_takes_the_right_to_read_with_it() -> None:
+    report, told = followed(issued(), fact(moves.LegVoided, reason="wrong_child", by="jc-county"))
+    assert (report.legs[LEG].ended, report.legs[LEG].seen_at, report.open_legs("police-county")) == ("void", None, [])
     assert [event.fact for event in told] == ["told"]
 
 

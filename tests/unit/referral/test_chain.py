@@ -13,7 +13,8 @@ from services.referral.domain.leg import FACTS, Leg
 from services.referral.domain.routing import Knowledge
 from services.referral.domain.rule_rows import Limit
 from shared.calendar import Period
-from shared.contracts.referral import LegForwarded, LegIssued
+from shared.contracts.moves import LegForwarded
+from shared.contracts.referral import LegIssued
 from shared.messages import Decision, Record
 from tests.support import county
 from tests.unit.referral.acting import (
