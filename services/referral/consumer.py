@@ -13,6 +13,7 @@ from faststream.kafka.annotations import KafkaMessage
 from services.referral import store
 from services.referral.domain.agency import agency_id
 from services.referral.domain.leg import REASONS, Answer, DeclineReason, ForwardReason, Move, Outcome
+from services.referral.domain.rule_rows import Code
 from services.referral.handlers import NoteDelivery, OpenCase, RefuseUnreadable, TakeAnswer
 from shared.broker import Listener, Read, Route, Unreadable, hand, subscriber
 from shared.contracts import intake, notification
@@ -83,6 +84,8 @@ class Reply(msgspec.Struct, frozen=True):
     outcome: Outcome | None = None
     at: datetime | None = None
     to: str | None = None
+    step: Code | None = None
+    details: dict[Code, tuple[Code, ...]] = {}
 
 
 _reply = msgspec.json.Decoder(Reply)
@@ -135,6 +138,8 @@ def answer_of(record: Record) -> Message:
         claimed_at=claimed,
         code=reply.reason if reply.answer in REASONS else reply.outcome,
         to=reply.to,
+        step=reply.step,
+        details=reply.details,
         partition=record.partition,
         offset=record.offset,
     )

@@ -17,6 +17,7 @@ from services.referral.domain.agency import Agency, is_root
 from services.referral.domain.case import Case
 from services.referral.domain.chain import chain_of
 from services.referral.domain.leg import CLOCKS, ENDS, FACTS, Leg
+from services.referral.domain.paths import Ledger
 from services.referral.domain.routing import Knowledge
 from services.referral.domain.rules import RuleSet
 from services.referral.tables import AgencyRow, CaseRow, LegRow
@@ -134,6 +135,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     places: frozenset[str] | None = None
     grade: str | None = None
     due_before: datetime | None = None
+    ledger: Ledger | None = None
 
 
 LEG_STATES = ("open", "ended", "any", "issued", *FACTS, *ENDS)
@@ -191,6 +193,9 @@ def of_leg(wanted: Wanted) -> list[ColumnElement[bool]]:
         found.append(col(LegRow.agency) == wanted.agency)
     if wanted.overdue:  # `ladder_from` is when its first clock ran out: an index holds only such legs
         found += [col(LegRow.ended).is_(None), col(LegRow.ladder_from).is_not(None), _unmet(NOW, including=True)]
+    if wanted.ledger is not None:
+        at = col(LegRow.step).in_(wanted.ledger.steps)
+        found += [col(LegRow.duty).in_(wanted.ledger.duties), or_(at, col(LegRow.step).is_(None)) if wanted.ledger.new else at]
     if wanted.due_before is not None:
         found += [col(LegRow.ended).is_(None), _unmet(literal(wanted.due_before), including=False)]
     return found

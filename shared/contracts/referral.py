@@ -119,11 +119,27 @@ class LegDeclined(LegFact, frozen=True, kw_only=True):
     replaced_by: UUID | None
 
 
+class Detail(msgspec.Struct, frozen=True, kw_only=True):
+    """A coded particular of a step or an end: its name and codes, both of the rule set."""
+
+    detail: str
+    values: tuple[str, ...]
+
+
+class LegStepped(LegFact, frozen=True, kw_only=True):
+    """A step of the duty's path has been taken, with what the rule set lets be told of it, in codes."""
+
+    type_: ClassVar[str] = "heli.leg.stepped.v1"
+    step: str
+    details: tuple[Detail, ...] = ()
+
+
 class LegFulfilled(LegFact, frozen=True, kw_only=True):
     """The duty is done, with an outcome code."""
 
     type_: ClassVar[str] = "heli.leg.fulfilled.v1"
     outcome: str
+    details: tuple[Detail, ...] = ()
 
 
 class LegClaimed(LegFact, frozen=True, kw_only=True):
@@ -246,6 +262,7 @@ EVENTS = (
     LegAccepted,
     LegActive,
     LegDeclined,
+    LegStepped,
     LegFulfilled,
     LegClaimed,
     LegReleased,

@@ -16,7 +16,7 @@ from shared.contracts.envelope import Event
 from shared.contracts.intake import ChildNamed
 from shared.contracts.notification import NoticeData
 from shared.contracts.operations import OperationsEvent
-from shared.contracts.referral import CaseOpened
+from shared.contracts.referral import CaseOpened, Detail
 from shared.contracts.schema import structs
 from tests.guards.sources import ROOT, Fault, shown
 
@@ -47,6 +47,9 @@ CODES = {
     "via": "http, topic, link, delivery",
     "reason": "a decline reason, a problem slug, an error's class",
     "outcome": "an outcome code",
+    "step": "a step of a duty, by the rules",
+    "detail": "a detail of a duty, by the rules",
+    "values": "codes of a detail, by the rules",
     "clock": "which of the five clocks",
     "who": "which rung",
     "fact": "delivered, seen, accepted, active, fulfilled",
@@ -125,7 +128,7 @@ def test_partners_are_told_no_age_and_no_sex() -> None:
 
 
 def test_nothing_stands_in_the_list_that_nobody_publishes() -> None:
-    published: list[type[msgspec.Struct]] = [*structs().values(), ChildNamed]
+    published: list[type[msgspec.Struct]] = [*structs().values(), ChildNamed, Detail]
     used = {field.name for struct in published for field in msgspec.structs.fields(struct)}
     inner = {"delivered", "seen", "accepted", "active", "done"}
     assert {*CODES, *IDS, *TIMES, *NUMBERS, *FLAGS} - used - inner == set()

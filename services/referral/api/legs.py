@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from services.referral import store
 from services.referral.api.claims import Officer, claim_message
-from services.referral.api.shown import chain_shown, leg_shown
+from services.referral.api.shown import chain_shown, whole_leg
 from services.referral.domain.leg import Answer, DeclineReason, Outcome
 from services.referral.handlers import TakeAnswer
 from shared import inbox
@@ -28,13 +28,21 @@ MOST_ROWS = 200
 router = APIRouter(tags=["legs"])
 
 
+Code = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]{0,39}$")]
+
+
 class AnswerBody(BaseModel):
-    """`at`: when the agency says it happened; what counts is when it was received."""
+    """`at`: when the agency says it happened; what counts is when it was received.
+
+    `step`: with `active`, a step of the duty's path; `details`: with a step or with `fulfilled`, each a list of codes of the duty.
+    """
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
     reason: DeclineReason | None = None
     outcome: Outcome | None = None
     at: Instant | None = None
+    step: Code | None = None
+    details: Annotated[dict[Code, Annotated[list[Code], Field(min_length=1, max_length=20)]], Field(max_length=20)] = {}
 
 
 class RowBody(AnswerBody):
@@ -138,7 +146,9 @@ def _complete(answer: str, given: AnswerBody) -> None:
 def _message(request: Request, caller: Caller, answer: str, leg: UUID, given: AnswerBody) -> Message:
     code = given.reason if answer == "declined" else given.outcome
     return Message(
-        body=TakeAnswer(leg=leg, agency=caller.party, answer=answer, via="http", claimed_at=given.at, code=code),
+        body=TakeAnswer(
+            leg=leg, agency=caller.party, answer=answer, via="http", claimed_at=given.at, code=code, step=given.step, details=given.details
+        ),
         aggregate=case_of(leg),
         source=f"unit:{caller.party}",
         actor=f"{caller.party}/{caller.role}",
@@ -153,4 +163,4 @@ async def one_leg(leg: UUID, request: Request, caller: Agency) -> HttpResponse:
     if found is None or found[0].agency != caller.party:
         raise NotFound
     chain = await store.chain(request.app.state.engine, found[0])
-    return reply(Response.json(200, {**leg_shown(*found), "chain": chain_shown(chain)}))
+    return reply(Response.json(200, {**whole_leg(*found), "chain": chain_shown(chain)}))

@@ -3,7 +3,10 @@
 from collections.abc import Iterable
 from typing import Any
 
+import msgspec
+
 from services.referral.domain.leg import CLOCKS, Leg, acknowledged_of
+from services.referral.domain.paths import way_of
 from services.referral.domain.press import current
 from services.referral.tables import CaseRow, LegRow
 from shared.regions import Regions
@@ -38,6 +41,7 @@ def leg_shown(row: LegRow, case: CaseRow) -> dict[str, Any]:
         "withdrawal": {"asked_at": leg.withdrawal_at, "by": leg.withdrawal_by, "reason": leg.withdrawal_code}
         if leg.withdrawal_at
         else None,
+        "step": leg.step,
         "ended": leg.ended,
         "end_code": leg.end_code,
         "clocks": clocks,
@@ -47,6 +51,11 @@ def leg_shown(row: LegRow, case: CaseRow) -> dict[str, Any]:
         "next_rung": leg.rung_due,
         "press": current(leg),
     }
+
+
+def whole_leg(row: LegRow, case: CaseRow) -> dict[str, Any]:
+    """To the agency whose leg it is: its path too. Nobody else reads what, say, the police decided."""
+    return {**leg_shown(row, case), **msgspec.to_builtins(way_of(Leg(**row.model_dump())))}
 
 
 def rungs_shown(leg: Leg) -> list[dict[str, Any]]:

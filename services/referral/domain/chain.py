@@ -36,7 +36,7 @@ def owed_at(case: Case, duty: str, agency: str) -> bool:
 
 
 def onward(case: Case, leg: Leg, to: Holder, now: datetime) -> Leg:
-    """The same duty at another agency, with the due times that it had: the clock of the first receipt runs on (P03).
+    """The same duty at another agency, as far on its path and with the due times that it had: the clock of the first receipt runs on (P03).
 
     A due time that has passed after its step was done is the one exception: the new agency has that step before it, with the
     same length of time, and would be late before it knew. One that passed undone stays, and is overdue at once.
@@ -59,5 +59,7 @@ def onward(case: Case, leg: Leg, to: Holder, now: datetime) -> Leg:
         issued_at=now,
         terms=leg.terms,
         done_due=leg.done_due,
+        step=leg.step,
+        way=leg.way,
     )
     return msgspec.structs.replace(fresh, **dues)

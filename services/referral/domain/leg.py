@@ -41,6 +41,7 @@ class Leg(msgspec.Struct, frozen=True):
     `missed`: clocks that ran out, space-separated. `told`: the agency that each rung has told. `rung`: the next one.
     `repeats`, `rang_at`: how often the last rung was told again, and when it or its repeat rang. `quiet_until`: the office opens.
     `pressed_by`: the joint-conference office whose press is open, `press_due` until when it waits for an answer, `presses` all there were.
+    `step`: the furthest step of its duty's path; `way`: all of them, with times and details (`paths.Way`).
     `claimed_by`: the handle under which its agency knows the officer who works on it; never said outside of that agency.
     `withdrawal_at`, `_by`, `_code`: who has asked the agency, and why, to let go of it.
     """
@@ -85,6 +86,8 @@ class Leg(msgspec.Struct, frozen=True):
     withdrawal_at: datetime | None = None
     withdrawal_by: str | None = None
     withdrawal_code: str | None = None
+    step: str | None = None
+    way: bytes = b"{}"
 
     @property
     def open(self) -> bool:

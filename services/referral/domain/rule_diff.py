@@ -34,6 +34,10 @@ def differences(one: RuleSet, other: RuleSet) -> tuple[Change, ...]:
         *_compared(EVERY_DUTY, "limit", _named(one.limits, "row"), _named(other.limits, "row")),
         *_compared("the grade", "row", _named(one.grades, "row"), _named(other.grades, "row")),
         *_compared(WHOLE_CASE, "", *({"completeness": _fields(rule)} if (rule := rules.completeness) else {} for rules in (one, other))),
+        *_compared(
+            EVERY_DUTY, "responsibility", _named(one.responsibilities, "responsibility"), _named(other.responsibilities, "responsibility")
+        ),
+        *_compared(EVERY_DUTY, "ledger", _named(one.ledgers, "ledger"), _named(other.ledgers, "ledger")),
         *_compared(WHOLE_CASE, "", _rest(one), _rest(other)),
     )
 

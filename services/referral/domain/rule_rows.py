@@ -119,10 +119,41 @@ class Limit(Strict, frozen=True):
     regions: tuple[_Region, ...] = ()
 
 
+Code = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9_]{0,39}$")]
+"""A code that an answer may carry: no room for a word of a person's own."""
+
+
+class StepKind(Strict, frozen=True):
+    """One step on the way to the end of a duty. `after`: those that must have been taken before it.
+
+    `repeats`: may be taken again at another time. `responsibility`: of which of the six it is, where it is not the duty's own.
+    """
+
+    step: Name
+    title: Text
+    basis: Basis
+    sources: Annotated[tuple[Text, ...], msgspec.Meta(min_length=1)]
+    after: tuple[Name, ...] = ()
+    repeats: bool = False
+    responsibility: Name | None = None
+
+
+class DetailKind(Strict, frozen=True):
+    """A coded particular that a step or an end may tell. `many`: several codes at once. `needed_for`: outcomes that cannot do without."""
+
+    detail: Name
+    title: Text
+    values: Annotated[tuple[Code, ...], msgspec.Meta(min_length=1)]
+    basis: Basis
+    sources: Annotated[tuple[Text, ...], msgspec.Meta(min_length=1)]
+    many: bool = False
+    needed_for: tuple[Outcome, ...] = ()
+
+
 class DutyKind(Strict, frozen=True):
     """A duty of a department: its title in the field's words, its basis and the ids of its sources in `domain.md`.
 
-    `done`: what counts as done; `outcomes`: the codes with which its leg can end. `issue` false: the law knows the duty and this
+    `responsibility`: which of the six it serves, `steps` and `details` its path. `done`: what counts as done; `outcomes`: the codes with which its leg can end. `issue` false: the law knows the duty and this
     rule set names it, but no leg goes out, because the county has no agency of that department in its directory.
     """
 
@@ -134,6 +165,9 @@ class DutyKind(Strict, frozen=True):
     done: Text | None = None
     outcomes: tuple[Outcome, ...] = ()
     issue: bool = True
+    responsibility: Name | None = None
+    steps: tuple[StepKind, ...] = ()
+    details: tuple[DetailKind, ...] = ()
 
 
 class Facts(msgspec.Struct, frozen=True):

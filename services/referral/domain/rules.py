@@ -15,6 +15,7 @@ import msgspec
 from services.referral.domain.completeness import Completeness, completeness_problems
 from services.referral.domain.ladder import Hours
 from services.referral.domain.obligations import LawText, Obligation, obligation_problems
+from services.referral.domain.paths import Ledger, Responsibility, path_problems
 from services.referral.domain.rule_file import RuleError, RuleSetError, Section, read_sections
 from services.referral.domain.rule_rows import (
     CODES,
@@ -98,6 +99,8 @@ class RuleSet(msgspec.Struct, frozen=True):
     office_hours: tuple[OfficeHours, ...] = ()
     completeness: Completeness | None = None
     limits: tuple[Limit, ...] = ()
+    responsibilities: tuple[Responsibility, ...] = ()
+    ledgers: tuple[Ledger, ...] = ()
 
     @staticmethod
     def parse(data: bytes) -> "RuleSet":
@@ -211,6 +214,8 @@ _SECTIONS = {
     "office_hours": Section(OfficeHours, rows=True, needed=False),
     "completeness": Section(Completeness, needed=False),
     "limits": Section(Limit, rows=True, needed=False),
+    "responsibilities": Section(Responsibility, rows=True, needed=False),
+    "ledgers": Section(Ledger, rows=True, needed=False),
 }
 
 
@@ -229,6 +234,9 @@ def _row_problems(rules: RuleSet) -> Iterable[RuleError]:
     kinds = {kind.duty: kind for kind in rules.duties}
     found = completeness_problems(rules.completeness, kinds) if rules.completeness else ()
     yield from (RuleError("completeness", problem) for problem in found)
+    doubted = {row.id for row in rules.obligations if row.basis == "unconfirmed"}
+    of_paths = path_problems(rules.duties, rules.responsibilities, rules.ledgers, doubted)
+    yield from (RuleError(name, problem) for name, problem in of_paths)
     problems = obligation_problems(rules.obligations, rules.out_of_scope, rules.texts, rules.events, duties)
     yield from (RuleError(name, problem) for name, problem in problems)
 

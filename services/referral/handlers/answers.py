@@ -11,19 +11,23 @@ from services.referral.domain.agency import keys_up
 from services.referral.domain.case import Case
 from services.referral.domain.issuing import about, issued, overdue, replacement
 from services.referral.domain.leg import FACTS, Leg, terms_of
+from services.referral.domain.paths import Details, must_be_told, with_details, with_step
 from services.referral.domain.routing import Knowledge
+from services.referral.domain.rule_rows import DutyKind
 from services.referral.handlers.closing import closing
 from services.referral.handlers.dispatch import handle
 from services.referral.handlers.moves import MOVES
 from shared.contracts.envelope import Event
 from shared.contracts.referral import (
     AnswerRefused,
+    Detail,
     LegAccepted,
     LegActive,
     LegDeclined,
     LegDelivered,
     LegFulfilled,
     LegSeen,
+    LegStepped,
 )
 from shared.errors import NotFound, Problem, RuleBroken
 from shared.messages import Decision, Moment, Response
@@ -52,6 +56,7 @@ class TakeAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """An agency answers, or makes another move with its leg. `via`: http, topic or link; `claimed_at` is what it says.
 
     `code`: a reason or outcome; `to`: the agency to which it forwards.
+    `step`: with `active`, a step of the duty's path; `details`: with a step or with `fulfilled`, codes of the duty.
     """
 
     leg: UUID
@@ -61,6 +66,8 @@ class TakeAnswer(msgspec.Struct, frozen=True, kw_only=True):
     claimed_at: datetime | None = None
     code: str | None = None
     to: str | None = None
+    step: str | None = None
+    details: Details = {}
     partition: int | None = None
     offset: int | None = None
 
@@ -98,7 +105,7 @@ def _answered(body: TakeAnswer, case: Case | None, at: Moment) -> Decision:
     leg = case.leg(body.leg) if case else None
     if case is None or leg is None or leg.agency != body.agency:
         raise NotFound
-    if _known_already(leg, body.answer):
+    if body.step is None and _known_already(leg, body.answer):
         return Decision(aggregate=case, response=_shown(leg))
     leg.must_be_open()
     at = msgspec.structs.replace(at, received=max(at.received, leg.issued_at))  # a record's time is the partner's to set
@@ -107,6 +114,8 @@ def _answered(body: TakeAnswer, case: Case | None, at: Moment) -> Decision:
 
 
 def _moved(body: TakeAnswer, case: Case, leg: Leg, at: Moment) -> Decision:
+    if body.step is not None or (body.details and body.answer != "fulfilled"):
+        return _stepped(case, leg, body, at)
     if body.answer in MOVES:
         return MOVES[body.answer](body, case, leg, at)
     if body.answer in FACTS:
@@ -144,24 +153,54 @@ def _with_fact(case: Case, leg: Leg, fact: str, via: str, claimed: datetime | No
     return Decision(aggregate=case.with_legs(moved), events=(event,), response=_shown(moved))
 
 
+def _stepped(case: Case, leg: Leg, body: TakeAnswer, at: Moment) -> Decision:
+    """A step says that the agency acts. One that is known already is the same result; details alone are of no moment."""
+    if body.answer != "active" or body.step is None:
+        raise RuleBroken("step-out-of-place", "A step goes with `active`, and details with a step or an end.", status=422, state=leg.state)
+    kind = pinned_kind(case, leg, at.reference)
+    moved = with_step(leg, kind, body.step, at.received, body.claimed_at)
+    if moved is leg:
+        return Decision(aggregate=case.with_legs(leg), response=_shown(leg))
+    told = with_details(moved, kind, body.details)
+    event = LegStepped(
+        **about(case, leg), at=at.received, via=body.via, claimed_at=body.claimed_at, step=body.step, details=_coded(body.details)
+    )
+    if leg.met("active"):
+        return Decision(aggregate=case.with_legs(told), events=(event,), response=_shown(told))
+    acted = _with_fact(case, told, "active", body.via, body.claimed_at, at)
+    return msgspec.structs.replace(acted, events=(*acted.events, event))
+
+
+def pinned_kind(case: Case, leg: Leg, known: Knowledge) -> DutyKind | None:
+    """The duty as the rules have it that the case pinned, not the newest."""
+    return known.rules[case.rules].kind(leg.duty)
+
+
+def _coded(details: Details) -> tuple[Detail, ...]:
+    return tuple(Detail(detail=name, values=tuple(values)) for name, values in details.items())
+
+
 def _fulfilled(case: Case, leg: Leg, body: TakeAnswer, at: Moment) -> Decision:
-    outcome = _outcome(case, leg, body, at.reference)
-    moved = leg.with_fact("active", at.received).with_end("fulfilled", outcome, at.received)
-    event = LegFulfilled(**about(case, leg), at=at.received, via=body.via, claimed_at=body.claimed_at, outcome=outcome)
+    kind = pinned_kind(case, leg, at.reference)
+    outcome, told = _outcome(leg, kind, body.code), with_details(leg, kind, body.details)
+    must_be_told(told, kind, outcome)
+    moved = told.with_fact("active", at.received).with_end("fulfilled", outcome, at.received)
+    event = LegFulfilled(
+        **about(case, leg), at=at.received, via=body.via, claimed_at=body.claimed_at, outcome=outcome, details=_coded(body.details)
+    )
     return closing(case.with_legs(moved), (event,), at, _shown(moved))
 
 
-def _outcome(case: Case, leg: Leg, body: TakeAnswer, known: Knowledge) -> str:
-    """With what the duty can end is fixed by the rules that the case pinned; older ones name no outcome and take any."""
-    kind = known.rules[case.rules].kind(leg.duty)
+def _outcome(leg: Leg, kind: DutyKind | None, code: str | None) -> str:
+    """With what a duty can end is fixed by its rules; older ones name no outcome and take any."""
     if kind is None or not kind.outcomes:
-        return body.code or "other"
-    if body.code not in kind.outcomes:
+        return code or "other"
+    if code not in kind.outcomes:
         may = ", ".join(kind.outcomes)
         raise RuleBroken(
             "outcome-not-of-this-duty", f"This duty ends with one of: {may}.", status=422, state=leg.state, allowed=list(kind.outcomes)
         )
-    return str(body.code)
+    return str(code)
 
 
 def _declined(case: Case, leg: Leg, body: TakeAnswer, at: Moment) -> Decision:

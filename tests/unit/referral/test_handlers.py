@@ -213,7 +213,7 @@ def test_a_red_leg_declined_all_the_way_up_ends_at_the_root() -> None:
 
 
 def test_the_case_closes_with_its_last_leg_and_then_rests() -> None:
-    case = answer(standing("fulfilled"), "fulfilled", LATER, leg=standing("fulfilled").legs[2], code="placed")
+    case = answer(standing("fulfilled"), "fulfilled", LATER, leg=standing("fulfilled").legs[2], code="carer_named")
     assert kinds(case) == ["leg.fulfilled", "case.closed"]
     closed = case.aggregate
     assert (closed.closed_at, closed.next_due) == (LATER, None)
