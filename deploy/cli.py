@@ -25,6 +25,7 @@ COMMANDS = {
     "rules": "Show, check, compare and ask the decision table (table, check, diff, explain).",
     "calendar": "When does a period end (due --from TIME --working-days N)?",
     "trace": "Print the journey of a report: who was told, who answered, what is due next (CODE, --json).",
+    "stats": "Count cases and duties of a region and a period, and late reports (--region CODE --from DATE --to DATE, --json).",
     "parked": "Show what could not be applied and waits (list), and let it go on (release).",
     "topics": "Create the Kafka topics that are missing (apply).",
 }

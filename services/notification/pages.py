@@ -44,6 +44,7 @@ DUTIES = {
     "school_return": "控辍保学、劝返复学",
     "school_attention": "在校学生受侵害报告的接收与关爱",
     "assess_and_register": "调查评估并建档",
+    "joint_review": "无人办结个案的会商与督办",
 }
 OTHER_DUTY = "按本部门职责处置并反馈"
 MET = {

@@ -1,17 +1,17 @@
-"""What does a joint-conference office read of its region? What is overdue by agency and rung, how agencies answered, what is pressed for."""
+"""What does a joint-conference office read of its region? What is overdue by agency and rung, how agencies answered, what is pressed for, counts."""
 
 from collections import defaultdict
 from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, cast, func, literal
+from sqlalchemy import ColumnElement, and_, case, cast, false, func, literal, true
 from sqlalchemy.dialects.postgresql import JSONB, JSONPATH
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col, select, tuple_
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from services.referral.domain.leg import CLOCKS
+from services.referral.domain.leg import CLOCKS, FACTS
 from services.referral.store import Position, Wanted, of_case, of_leg
 from services.referral.tables import AgencyRow, CaseRow, LegRow
 
@@ -166,3 +166,52 @@ async def pressed(engine: AsyncEngine, wanted: Wanted, office: str | None, after
         query = query.where(tuple_(col(LegRow.issued_at), col(LegRow.id)) > after)
     async with AsyncSession(engine) as session:
         return list((await session.exec(query)).all())
+
+
+class Cases(msgspec.Struct, frozen=True):
+    """So many cases of this grade are open or closed."""
+
+    grade: str
+    state: str
+    count: int
+
+
+class Legs(msgspec.Struct, frozen=True):
+    """So many legs of a duty are alike. `outcome`: of a fulfilled one; `overdue`: a clock has run out that nobody has met; `missed`: one ever has."""
+
+    duty: str
+    step: str | None
+    grade: str
+    state: str
+    outcome: str | None
+    overdue: bool
+    missed: bool
+    count: int
+
+
+async def counted(
+    engine: AsyncEngine, places: frozenset[str] | None, period: tuple[datetime, datetime]
+) -> tuple[tuple[Cases, ...], tuple[Legs, ...]]:
+    """What came of the cases that were opened in the period: the index of cases by time bounds what is read, whatever else is stored."""
+    within = [col(CaseRow.opened_at) >= period[0], col(CaseRow.opened_at) < period[1], *of_case(Wanted(places=places))]
+    closed = case((col(CaseRow.closed_at).is_(None), literal("open")), else_=literal("closed"))
+    by_case = (CaseRow.grade, closed)
+    overdue = case((and_(*of_leg(Wanted(overdue=True))), true()), else_=false())
+    outcome = case((col(LegRow.ended) == "fulfilled", col(LegRow.end_code)), else_=None)
+    by_leg = (LegRow.duty, LegRow.step, CaseRow.grade, _state(), outcome, overdue, col(LegRow.missed) != "")
+    cases = select(*by_case, func.count()).where(*within).group_by(*_places(by_case))
+    legs = select(*by_leg, func.count()).where(*within).group_by(*_places(by_leg))  # type: ignore[call-overload]
+    legs = legs.join(CaseRow, col(LegRow.case_id) == col(CaseRow.id))
+    async with AsyncSession(engine) as session:
+        return tuple(Cases(*row) for row in await session.exec(cases)), tuple(Legs(*row) for row in await session.exec(legs))
+
+
+def _places(columns: tuple[object, ...]) -> list[ColumnElement[int]]:
+    """Grouped by place in the list: an expression written twice has its parameters twice, and PostgreSQL takes it for two."""
+    return [literal(place, literal_execute=True) for place in range(1, len(columns) + 1)]
+
+
+def _state() -> ColumnElement[str]:
+    """The end, else the furthest fact, as a leg says of itself."""
+    facts = [(col(getattr(LegRow, f"{fact}_at")).is_not(None), literal(fact)) for fact in reversed(FACTS)]
+    return case((col(LegRow.ended).is_not(None), col(LegRow.ended)), *facts, else_=literal("issued"))
