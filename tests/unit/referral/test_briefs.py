@@ -30,6 +30,8 @@ def test_every_duty_row_clock_outcome_and_column_named_there_exists() -> None:
     known = {kind.duty for kind in RULES.duties} | {outcome for kind in RULES.duties for outcome in kind.outcomes}
     known |= {row.row for row in RULES.rows} | {row.row for row in RULES.grades} | {f"local.{row.id}" for row in ROWS.values()}
     known |= {*RULES.events, "delivered", "seen", "accepted", "active", "done"} | {str(row.missed) for row in ROWS.values()}
+    known |= {row.step for kind in RULES.duties for row in kind.steps} | {row.detail for kind in RULES.duties for row in kind.details}
+    known |= {row.ledger for row in RULES.ledgers}
     known |= {*get_args(Department), *get_args(Reporter), *RULES.__struct_fields__, *PLACES}
     unknown = {word for word in named(r"`([^`]+)`") - known if not word.startswith(("heli ", "GET /", "POST /"))}
     assert unknown == set()
