@@ -49,7 +49,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
 class Moment(msgspec.Struct, frozen=True):
     """When and by what knowledge a decision is made. `now` and `received` are on the database's clock, UTC.
 
-    `now` is never before the aggregate's last change; `received` never after `now`.
+    `now` is never before the aggregate's last change; `received` never after `now`. `beside`: what the kind's `beside` found.
     """
 
     now: datetime
@@ -57,6 +57,7 @@ class Moment(msgspec.Struct, frozen=True):
     reference: Any = None
     actor: str = ""
     traceparent: str = ""
+    beside: Any = None
 
 
 class Response(msgspec.Struct, frozen=True):
@@ -94,10 +95,16 @@ class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
     id: UUID | None = None
 
 
+class Note(msgspec.Struct, frozen=True):
+    """A message to another aggregate of the same service: into the mailbox with the decision that wrote it, taken from there once."""
+
+    body: bytes
+
+
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
     """What a handler decides: the aggregate as it is now, what to tell the world, what to answer, what the send door shall do."""
 
     aggregate: Any
-    events: tuple[Event | Outgoing, ...] = ()
+    events: tuple[Event | Outgoing | Note, ...] = ()
     response: Response = DONE
     sends: tuple[Any, ...] = ()

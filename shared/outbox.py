@@ -15,7 +15,7 @@ from shared.contracts import envelope
 from shared.contracts.envelope import Event
 from shared.database import PLUMBING, Upsert
 from shared.identifiers import uuid7
-from shared.messages import Outgoing
+from shared.messages import Note, Outgoing
 
 SHARDS = 16
 """Fixed in data: the rows of the table `lease`. A key always falls into the same shard."""
@@ -49,7 +49,7 @@ class Lease(SQLModel, table=True):
 
 
 class MailboxRow(SQLModel, table=True):
-    """A message of our own service, put here by the relay when the broker acknowledged."""
+    """A message of our own service, put here by the relay when the broker acknowledged, or by a decision for another aggregate."""
 
     __tablename__ = "mailbox"
     metadata = PLUMBING
@@ -85,7 +85,7 @@ class Feed(SQLModel, table=True):
 class Stamped(msgspec.Struct, frozen=True):
     """An event with what `save` gives it: id, actor, trace."""
 
-    event: Event | Outgoing
+    event: Event | Outgoing | Note
     id: UUID
     actor: str
     traceparent: str
@@ -114,6 +114,7 @@ class _Journal(msgspec.Struct):
 
 
 _write_outbox, _write_journal = Upsert(OutboxRow), Upsert(JournalRow)
+POST = "insert into mailbox (body) select body from unnest($1::bytea[]) with ordinality as new(body, place) order by place"
 DRAW = (
     "insert into feed as f (code, last) select * from unnest($1::text[], $2::bigint[])"
     " on conflict (code) do update set last = f.last + excluded.last returning code, last"
@@ -124,13 +125,17 @@ def shard_of(key: bytes | None) -> int:
     return zlib.crc32(key or b"") % SHARDS
 
 
-def stamp(event: Event | Outgoing, *, actor: str, traceparent: str, at: datetime) -> Stamped:
+def stamp(event: Event | Outgoing | Note, *, actor: str, traceparent: str, at: datetime) -> Stamped:
     wanted = event.id if isinstance(event, Outgoing) else None
     return Stamped(event, wanted or uuid7(), actor, traceparent, at)
 
 
 async def save(db: Any, events: Sequence[Stamped]) -> None:
     """Saving is publishing. Feed numbers are drawn last, in sorted order: that row is the one everybody wants."""
+    notes = [s.event.body for s in events if isinstance(s.event, Note)]
+    if notes:
+        await db.execute(POST, notes)
+        events = [s for s in events if not isinstance(s.event, Note)]
     values = [envelope.encode(s.event) if isinstance(s.event, Event) else b"" for s in events]
     entries = [_entry(s, s.event, value) for s, value in zip(events, values, strict=True) if isinstance(s.event, Event)]
     numbers = await _draw(db, events)
@@ -148,7 +153,7 @@ async def _draw(db: Any, events: Sequence[Stamped]) -> dict[str, int]:
 
 
 def _row(stamped: Stamped, numbers: dict[str, int], value: bytes) -> _Out:
-    event = stamped.event
+    event: Any = stamped.event
     if isinstance(event, Event):
         key: bytes | None = event.key.encode()
         headers: Sequence[tuple[str, bytes | None]] = envelope.headers_of(

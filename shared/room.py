@@ -15,7 +15,7 @@ from shared import inbox, logs, outbox, parking, telemetry
 from shared.bells import Bells
 from shared.database import AGAIN, AWAY, LOCKED, REFUSED
 from shared.errors import Problem, Unavailable
-from shared.messages import Decision, Message, Moment, Outgoing, Response
+from shared.messages import Decision, Message, Moment, Note, Outgoing, Response
 from shared.parking import Parked
 from shared.reference import Reference
 
@@ -23,10 +23,14 @@ ATTEMPTS = 8
 SWEEP = 500
 NOBODY = UUID(int=0)
 Settle = Callable[[Any, Sequence[Message]], Awaitable[None]]
+Beside = Callable[[Message, Mapping[UUID, Any]], Any]
 
 
 class Kind(msgspec.Struct, frozen=True, kw_only=True):
-    """One kind of aggregate. `load` locks in id order; `due` skips what is locked; `save` writes changed rows; the rest is pure."""
+    """One kind of aggregate. `load` locks in id order; `due` skips what is locked; `save` writes changed rows; the rest is pure.
+
+    `beside`, asked before `load`: what else a decision must see, for each message and the aggregates as the batch has them by then.
+    """
 
     name: str
     table: str
@@ -36,6 +40,7 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     due: Callable[[Any, int], Awaitable[dict[UUID, Any]]]
     tick: Callable[[Any, Moment], Decision]
     labels: Callable[[Any], dict[str, str]] = lambda _: {}
+    beside: Callable[[Any, Sequence[Message]], Awaitable[Beside | None]] | None = None
 
 
 class Swept(msgspec.Struct, frozen=True):
@@ -61,8 +66,8 @@ Outcome = Response | Exception
 class _Work:
     """One transaction's work in memory."""
 
-    def __init__(self, kind: Kind, loaded: dict[UUID, Any], now: datetime, wall: datetime, reference: Any) -> None:
-        self.kind, self.loaded, self.now, self.wall, self.reference = kind, loaded, now, wall, reference
+    def __init__(self, kind: Kind, loaded: Any, now: datetime, wall: datetime, reference: Any, beside: Beside | None = None) -> None:
+        self.kind, self.loaded, self.now, self.wall, self.reference, self.beside = kind, loaded, now, wall, reference, beside
         self.current: dict[UUID, Any] = dict(loaded)
         self.events: list[outbox.Stamped] = []
         self.sends: list[Any] = []
@@ -81,6 +86,8 @@ class _Work:
         back = [aggregate.trace] if aggregate is not None else []  # a later act goes back to the one that made the aggregate
         span = telemetry.begin(name, "consumer" if message.record else "internal", parent=message.traceparent, links=back)
         moment = self.moment(aggregate, message.received, message.actor, span)
+        if self.beside is not None:
+            moment = msgspec.structs.replace(moment, beside=self.beside(message, self.current))
         try:
             decision = self.kind.decide(aggregate, message, moment)
         except Problem as refusal:  # also not-found: an answer for its own caller, who shares the transaction with others
@@ -181,8 +188,9 @@ class Room:
         async with self.pool.acquire() as db, db.transaction():
             fresh, old = await inbox.first_time(db, self.kind.name, messages)
             going, waiting = await parking.behind(db, self.kind.name, fresh)
+            beside = await self.kind.beside(db, going) if self.kind.beside and going else None
             loaded = await self.kind.load(db, sorted({m.aggregate for m in going})) if going else {}
-            work = _Work(self.kind, loaded, *await self.reference.moment(db))
+            work = _Work(self.kind, loaded, *await self.reference.moment(db), beside)
             for message in going:
                 if parking.stuck(message, work.parked):
                     work.parked.append(Parked(message, "behind", "behind"))
@@ -204,6 +212,8 @@ class Room:
         work.finish()
         if work.events:
             self.bells.relay.set()
+        if any(isinstance(stamped.event, Note) for stamped in work.events):
+            self.bells.mailbox.set()
         self.bells.time.set()
         for parked in work.parked:
             logs.get("room").error("message.parked", kind=self.kind.name, stream=parking.stream_of(parked.message), reason=parked.reason)

@@ -91,11 +91,12 @@ def _new_code() -> str:
 
 @router.get("/reports/{report}")
 async def read(report: str, request: Request, caller: Annotated[Caller, Depends(Allow("agency"))]) -> HttpResponse:
-    """What the caller's department needs of a report on which the caller holds an open leg. The reading is recorded first."""
+    """What the caller's department needs of a report on which, or on another one of the same child, it holds an open leg. The reading is recorded first."""
     found = await store.find(request.app.state.engine, report)
     if found is None:
         raise NotFound
-    body = ReadReport(agency=caller.party, department=caller.department, role=caller.role)
+    kin = await store.kin(request.app.state.engine, found.id, caller.party)
+    body = ReadReport(agency=caller.party, department=caller.department, role=caller.role, kin=kin)
     message = Message(body=body, aggregate=found.id, actor=f"{caller.party}/{caller.role}", traceparent=message_of(request))
     response = await enter(request.app.state.reports, message)
     if response.status != 200:  # noqa: PLR2004 - no right, or gone meanwhile: the same as what does not exist

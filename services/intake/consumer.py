@@ -14,6 +14,9 @@ from shared.room import Room
 
 EVENTS = (
     referral.CaseOpened,
+    referral.CaseLinked,
+    referral.CaseUnlinked,
+    referral.LegCovered,
     referral.LegIssued,
     referral.LegDelivered,
     referral.LegSeen,

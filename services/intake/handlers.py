@@ -8,15 +8,18 @@ from uuid import UUID
 import msgspec
 
 from services.intake.domain.content import Content, Person, sight
-from services.intake.domain.report import Leg, Report, opened_within
+from services.intake.domain.report import Kin, Leg, Report, opened_within
 from services.intake.domain.told import fault
 from shared.calendar import SHANGHAI
 from shared.contracts.intake import ChildNamed, ReportAccepted, ReportProgressed, ReportRead, ReportStalled
 from shared.contracts.moves import LegForwarded, LegVoided, LegWithdrawn
 from shared.contracts.referral import (
+    CaseLinked,
     CaseOpened,
+    CaseUnlinked,
     LegAccepted,
     LegActive,
+    LegCovered,
     LegDeclined,
     LegDelivered,
     LegEvent,
@@ -132,11 +135,12 @@ def _receipt(report: Report) -> Response:
 
 
 class ReadReport(msgspec.Struct, frozen=True, kw_only=True):
-    """Somebody of an agency wants to read the content."""
+    """Somebody of an agency wants to read the content. `kin`: open legs of the agency in other reports' cases of the same children."""
 
     agency: str
     department: str
     role: str
+    kin: tuple[Kin, ...] = ()
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
@@ -148,20 +152,22 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
 
 @handle.register
 def read(body: ReadReport, report: Report | None, _: Moment) -> Decision:
-    """An open leg is the right. The reading is recorded; the content itself never passes through here."""
+    """An open leg is the right, also one of another report of the same child. The reading is recorded; the content never passes through here."""
     legs = report.open_legs(body.agency) if report else []
-    if report is None or not legs:
+    kin = report.linked(body.kin) if report else []
+    if report is None or not (legs or kin):
         raise RuleBroken("not-found", "No open leg.", status=404)
+    by = legs[0].id if legs else kin[0].leg
     event = ReportRead(
         report=report.id,
         code=report.code,
-        leg=legs[0].id,
+        leg=by,
         agency=body.agency,
         department=body.department,
         role=body.role,
         fields=sight(body.department, report.situations, report.groups).fields(),
     )
-    reading = Reading(leg=legs[0].id, children=report.children_of(legs))
+    reading = Reading(leg=by, children=report.children_of({leg.case_id for leg in legs} | {one.case for one in kin}))
     return Decision(aggregate=report, events=(event,), response=Response.json(200, reading))
 
 
@@ -169,6 +175,23 @@ def read(body: ReadReport, report: Report | None, _: Moment) -> Decision:
 def note_case_opened(body: CaseOpened, report: Report | None, at: Moment) -> Decision:
     known = _known(report)
     return Decision(aggregate=known if body.number in known.opened else known.with_case(body.number, at.now))
+
+
+@handle.register
+def note_case_linked(body: CaseLinked, report: Report | None, _: Moment) -> Decision:
+    return Decision(aggregate=_known(report).with_story(body.case, body.story))
+
+
+@handle.register
+def note_case_unlinked(body: CaseUnlinked, report: Report | None, _: Moment) -> Decision:
+    return Decision(aggregate=_known(report).with_story(body.case, None))
+
+
+@handle.register
+def note_leg_covered(body: LegCovered, report: Report | None, _: Moment) -> Decision:
+    """The agency owes it by another report's case: it may read this one too. What it does there is told here as it happens."""
+    known = _known(report)
+    return Decision(aggregate=known if body.leg in known.legs else known.with_leg(_leg(body, issued_at=body.at)))
 
 
 @handle.register

@@ -8,15 +8,16 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import ARRAY, Interval, String, any_, case, func, literal
+from sqlalchemy import ARRAY, Interval, String, and_, any_, case, func, literal
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.orm import aliased
 from sqlmodel import col, select, tuple_
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from services.intake.domain.content import Content
-from services.intake.domain.report import Leg, Report
-from services.intake.tables import ContentRow, LegRow, ReportRow
+from services.intake.domain.report import Kin, Leg, Report, Story
+from services.intake.tables import ContentRow, LegRow, ReportRow, StoryRow
 from shared.database import Upsert, columns_of
 from shared.identifiers import parse_short_code
 
@@ -24,9 +25,11 @@ REPORT = columns_of(ReportRow)
 LEG = columns_of(LegRow)
 LOCK = f"select {REPORT} from report where id = any($1::uuid[]) order by id for update"
 LEGS = f"select {LEG} from report_leg where report_id = any($1::uuid[]) order by report_id, id"
+STORIES = "select case_id, report_id, story from report_story where report_id = any($1::uuid[])"
 DUE = f"select {REPORT} from report where next_due <= (select heli_now()) order by next_due limit $1 for update skip locked"
 
 _write_reports, _write_legs, _write_contents = Upsert(ReportRow, fenced=True), Upsert(LegRow), Upsert(ContentRow)
+_write_stories = Upsert(StoryRow)
 _content = msgspec.json.Decoder(Content)
 
 
@@ -41,8 +44,13 @@ async def due(db: Any, limit: int) -> dict[UUID, Report]:
 async def save(db: Any, loaded: dict[UUID, Report], changed: list[Report]) -> None:
     await _write_reports(db, [_row(report) for report in changed])
     await _write_contents(db, [report for report in changed if report.content])
-    before = {report.id: loaded[report.id].legs if report.id in loaded else {} for report in changed}
-    await _write_legs(db, [leg for report in changed for key, leg in report.legs.items() if leg is not before[report.id].get(key)])
+    await _write_legs(db, _changed(loaded, changed, "legs"))
+    await _write_stories(db, _changed(loaded, changed, "stories"))
+
+
+def _changed(loaded: dict[UUID, Report], changed: list[Report], parts: str) -> list[Any]:
+    before = {report.id: getattr(loaded[report.id], parts) if report.id in loaded else {} for report in changed}
+    return [part for report in changed for key, part in getattr(report, parts).items() if part is not before[report.id].get(key)]
 
 
 def _row(report: Report) -> Any:
@@ -51,20 +59,23 @@ def _row(report: Report) -> Any:
     return SimpleNamespace(**{**msgspec.structs.asdict(report), **lists})
 
 
-def _report(row: Any, legs: dict[UUID, Leg]) -> Report:
+def _report(row: Any, legs: dict[UUID, Leg], stories: dict[UUID, Story]) -> Report:
     found = dict(row)
     opened = tuple(map(int, found.pop("opened").split()))
     situations, groups = (tuple(found.pop(name).split()) for name in ("situations", "groups"))
-    return Report(**found, situations=situations, groups=groups, opened=opened, legs=legs)
+    return Report(**found, situations=situations, groups=groups, opened=opened, legs=legs, stories=stories)
 
 
 async def _whole(db: Any, rows: list[Any]) -> dict[UUID, Report]:
     """Legs in a second statement on purpose: joined to the first they would be read from before we got the lock."""
     legs: dict[UUID, dict[UUID, Leg]] = defaultdict(dict)
+    stories: dict[UUID, dict[UUID, Story]] = defaultdict(dict)
     if rows:
+        for row in await db.fetch(STORIES, [row["id"] for row in rows]):
+            stories[row["report_id"]][row["case_id"]] = Story(*row)
         for row in await db.fetch(LEGS, [row["id"] for row in rows]):
             legs[row["report_id"]][row["id"]] = Leg(**dict(row))
-    return {row["id"]: _report(row, legs[row["id"]]) for row in rows}
+    return {row["id"]: _report(row, legs[row["id"]], stories[row["id"]]) for row in rows}
 
 
 async def find(engine: AsyncEngine, name: str) -> ReportRow | None:
@@ -143,6 +154,20 @@ async def reporting(
 
 def _plain(value: Any) -> Any:
     return float(value) if isinstance(value, Decimal) else value
+
+
+async def kin(engine: AsyncEngine, report: UUID, agency: str) -> tuple[Kin, ...]:
+    """Open legs of an agency in cases that are linked with those of this report."""
+    mine, other = aliased(StoryRow), aliased(StoryRow)
+    query = (
+        select(LegRow.id, mine.case_id, mine.story)
+        .join(other, and_(col(other.report_id) == col(LegRow.report_id), col(other.case_id) == col(LegRow.case_id)))
+        .join(mine, and_(col(mine.story) == col(other.story), col(mine.case_id) != col(other.case_id)))
+        .where(col(mine.report_id) == report, LegRow.agency == agency, col(LegRow.ended).is_(None))
+        .order_by(col(LegRow.id))
+    )
+    async with AsyncSession(engine) as session:
+        return tuple(Kin(leg, case, story) for leg, case, story in (await session.exec(query)).all() if story is not None)
 
 
 async def content(engine: AsyncEngine, report: UUID) -> Content:

@@ -80,4 +80,14 @@ class LegRow(SQLModel, table=True):
     )
 
 
+class StoryRow(SQLModel, table=True):
+    """Under which story a case of a report is linked with other reports' cases of the same child, as referral told it."""
+
+    __tablename__ = "report_story"
+    metadata = METADATA
+    case_id: UUID = Field(primary_key=True)
+    report_id: UUID = Field(foreign_key="report.id", index=True)
+    story: UUID | None = Field(default=None, index=True)
+
+
 with_plumbing(METADATA)

@@ -9,12 +9,14 @@ from services.referral import api, consumer, handlers, store
 from services.referral.domain.agency import CODE, Agency, agency_id, entry_of, gaps_in, superior_first
 from services.referral.domain.case import Case
 from services.referral.domain.rules import RuleSet, RuleSetError
-from shared import broker, calendar, database, http, operator
+from services.referral.store import stories
+from shared import broker, calendar, database, http, mailbox, operator
 from shared.bells import Bells
 from shared.calendar import Calendar
 from shared.contracts.directory import AgencyChanged
 from shared.database import engine_url
 from shared.gather import Gather
+from shared.mailbox import Mailbox
 from shared.messages import Message
 from shared.reference import Reference
 from shared.regions import Regions
@@ -44,6 +46,7 @@ CASE = Kind(
     decide=handlers.decide,
     tick=handlers.tick,
     labels=case_labels,
+    beside=stories.beside,
 )
 AGENCY = Kind(
     name="referral.agency",
@@ -70,6 +73,7 @@ async def build(settings: Settings) -> Service:
     app = http.create(settings, [api.router, operator.router], title="Heli referral")
     app.state.engine = create_async_engine(engine_url(settings.database_url), pool_size=4)
     app.state.cases, app.state.agencies = Gather(cases), Gather(agencies)
+    notes = Mailbox(cases, handlers.note_of)
     return Service(
         settings=settings,
         pool=pool,
@@ -77,7 +81,8 @@ async def build(settings: Settings) -> Service:
         api=app,
         rooms=(cases, agencies),
         broker=kafka,
-        listeners={listener.topic: listener for listener in listeners},
+        listeners={**{listener.topic: listener for listener in listeners}, mailbox.TOPIC: notes},
+        mailbox=notes,
         prepare=lambda: prepare(settings, agencies),
     )
 

@@ -37,8 +37,14 @@ class CaseRow(SQLModel, table=True):
     changed_at: datetime = Field(sa_column=moment())
     version: int
     trace: str
+    story: UUID | None = None
+    apart: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
+    facts: bytes = Field(default=b"", sa_column_kwargs={"server_default": text("''")})
     __table_args__ = (
         Index("case_opened", "opened_at", "id"),
+        Index("case_child", "child", postgresql_where=text("closed_at is null")),
+        Index("case_story", "story", postgresql_where=text("story is not null")),
+        CheckConstraint("not apart or story is null", name="case_apart_has_no_story"),
         Index("case_due", "next_due", postgresql_where=text("next_due is not null")),
         CheckConstraint("closed_at is not null or next_due is not null", name="case_open_is_due"),
         CheckConstraint("closed_at is null or next_due is null", name="case_closed_rests"),
@@ -93,6 +99,8 @@ class LegRow(SQLModel, table=True):
     withdrawal_code: str | None = None
     step: str | None = None
     way: bytes = Field(default=b"{}", sa_column_kwargs={"server_default": text("'{}'")})
+    covered_by: UUID | None = None
+    covers: str = Field(default="", sa_column_kwargs={"server_default": text("''")})
     __table_args__ = (
         Index("leg_case", "case_id"),
         Index("leg_open_duty", "case_id", "agency", "duty", unique=True, postgresql_where=text("ended is null")),
@@ -109,6 +117,10 @@ class LegRow(SQLModel, table=True):
         CheckConstraint("active_at is null or accepted_at is not null", name="leg_active_implies"),
         CheckConstraint("(claimed_by is null) = (claimed_at is null)", name="leg_claim_has_time"),
         CheckConstraint("num_nulls(withdrawal_at, withdrawal_by, withdrawal_code) in (0, 3)", name="leg_withdrawal_is_whole"),
+        CheckConstraint(
+            "covered_by is null or (covers = '' and coalesce(delivered_due, seen_due, accepted_due, active_due, done_due) is null)",
+            name="leg_covered_has_no_clock",
+        ),
     )
 
 

@@ -20,7 +20,7 @@ from shared.contracts.referral import CaseOpened, Detail
 from shared.contracts.schema import structs
 from tests.guards.sources import ROOT, Fault, shown
 
-IDS = {"report", "case", "leg", "child", "notice", "delivery", "replaces", "replaced_by"}
+IDS = {"report", "case", "leg", "child", "notice", "delivery", "replaces", "replaced_by", "story", "covered_by"}
 TIMES = {
     "at", "claimed_at", "seen_at", "received_at", "issued_at", "due", "delivered", "seen", "accepted", "active", "done", "active_due",
     "done_due", "delivered_due", "seen_due", "accepted_due", "next_due", "since",
@@ -38,13 +38,14 @@ CODES = {
     "department": "a department of the rules",
     "duty": "a duty of the rules",
     "grade": "red, amber, green",
+    "before": "red, amber, green",
     "situations": "L1a to M9",
     "groups": "K1 to K6",
     "reporter_kind": "school, hospital ...",
     "region": "12 digits, or a key of the division table",
     "rules": "hash of a rule file",
     "calendar": "hash of a calendar file",
-    "via": "http, topic, link, delivery",
+    "via": "http, topic, link, delivery, covered",
     "reason": "a decline reason, a problem slug, an error's class",
     "outcome": "an outcome code",
     "step": "a step of a duty, by the rules",
@@ -66,7 +67,7 @@ CODES = {
     "stream": "id of an aggregate",
     "consumer": "name of a kind",
     "message": "id of a message",
-    "why": "a code of Discard.reason",
+    "why": "a code of Discard.reason; what moved a clock",
 }
 """Every text that may be published, and what closed set or id it comes from. A text of a person's own belongs in no event."""
 

@@ -1,5 +1,6 @@
 """What does intake hold of a report, who may read it, and until when must its cases be open?"""
 
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -41,6 +42,22 @@ class Leg(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.structs.replace(self, **{f"{name}_at": at for name in implied if not self.met(name)})
 
 
+class Story(msgspec.Struct, frozen=True):
+    """Under which story a case of the report is linked with other reports of the same child; None: it no longer is."""
+
+    case_id: UUID
+    report_id: UUID
+    story: UUID | None
+
+
+class Kin(msgspec.Struct, frozen=True):
+    """An open leg of a reader in another report's case, and the case of this report that it is linked to, in which story."""
+
+    leg: UUID
+    case: UUID
+    story: UUID
+
+
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """One report, without what is personal in it: `content` is there only while the report is new and not yet saved.
 
@@ -67,6 +84,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     trace: str = ""
     next_due: datetime | None = None
     legs: dict[UUID, Leg] = {}
+    stories: dict[UUID, Story] = {}
     content: bytes = b""
 
     def with_leg(self, leg: Leg) -> "Report":
@@ -83,7 +101,13 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         """The right to read: what the agency owes and has not ended."""
         return sorted((leg for leg in self.legs.values() if leg.agency == agency and leg.ended is None), key=lambda leg: leg.id)
 
-    def children_of(self, legs: list[Leg]) -> tuple[int, ...]:
-        """Numbers of the children whom these legs concern."""
-        cases = {leg.case_id for leg in legs}
+    def with_story(self, case: UUID, story: UUID | None) -> "Report":
+        return msgspec.structs.replace(self, stories={**self.stories, case: Story(case, self.id, story)})
+
+    def linked(self, kin: Iterable[Kin]) -> list[Kin]:
+        """Those of another report that are linked with a case of this one still."""
+        return [one for one in kin if (mine := self.stories.get(one.case)) is not None and mine.story == one.story]
+
+    def children_of(self, cases: Collection[UUID]) -> tuple[int, ...]:
+        """Numbers of the children whose cases these are."""
         return tuple(number for number in self.opened if case_id(self.id, number) in cases)

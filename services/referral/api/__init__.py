@@ -2,11 +2,11 @@
 
 from fastapi import APIRouter
 
-from services.referral.api import claims, directory, imports, joint, ledgers, legs, lists, moves, operations, presses, rungs, stats
+from services.referral.api import claims, directory, imports, joint, ledgers, legs, lists, moves, operations, presses, rungs, stats, stories
 from services.referral.api.directory import version_in
 
 __all__ = ["router", "version_in"]
 
 router = APIRouter()
-for part in (lists, joint, stats, ledgers, presses, claims, moves, legs, rungs, directory, imports, operations):
+for part in (lists, joint, stats, ledgers, presses, claims, moves, legs, rungs, directory, imports, operations, stories):
     router.include_router(part.router)

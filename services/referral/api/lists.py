@@ -11,11 +11,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from services.referral import store
 from services.referral.api.directory import Place, known_now
-from services.referral.api.shown import case_shown, leg_shown, whole_case
+from services.referral.api.shown import case_shown, leg_shown, linked_shown, whole_case
 from services.referral.domain.agency import CODE, places_below
 from services.referral.domain.routing import Knowledge
 from services.referral.domain.rules import Grade
-from services.referral.store import LEG_STATES, Wanted
+from services.referral.store import LEG_STATES, Wanted, stories
 from shared import paging
 from shared.contracts.directory import JOINT_CONFERENCE
 from shared.errors import Fault, Problem
@@ -59,7 +59,11 @@ async def legs(request: Request, caller: Lister, asked: Annotated[LegsAsked, Que
     wanted = narrowed(asked, asked.state, caller, await known_now(request))
     found = await store.list_legs(request.app.state.engine, wanted, paging.position(asked.after), asked.limit)
     following = paging.following([leg for leg, _ in found], asked.limit, "issued_at")
-    return reply(Response.json(200, {"legs": [leg_shown(*pair) for pair in found], "next": following}))
+    linked = await stories.linked_to(
+        request.app.state.engine, [case for _, case in found], None if caller.kind == "operator" else caller.party
+    )
+    shown = [leg_shown(leg, case) | linked_shown(case, linked.get(case.id, ())) for leg, case in found]
+    return reply(Response.json(200, {"legs": shown, "next": following}))
 
 
 @router.get("/cases", tags=["cases"])
@@ -69,7 +73,11 @@ async def cases(request: Request, caller: Lister, asked: Annotated[CasesAsked, Q
     found = await store.list_cases(request.app.state.engine, wanted, paging.position(asked.after), asked.limit)
     following = paging.following([case for case, _ in found], asked.limit, "opened_at")
     show = whole_case if caller.kind == "operator" else case_shown
-    return reply(Response.json(200, {"cases": [show(*pair) for pair in found], "next": following}))
+    linked = await stories.linked_to(
+        request.app.state.engine, [case for case, _ in found], None if caller.kind == "operator" else caller.party
+    )
+    shown = [show(case, legs) | linked_shown(case, linked.get(case.id, ())) for case, legs in found]
+    return reply(Response.json(200, {"cases": shown, "next": following}))
 
 
 def narrowed(asked: Asked, state: str, caller: Caller, known: Knowledge) -> Wanted:

@@ -1,6 +1,6 @@
 """What is said of a leg and of a case: ids, codes and times, no place below the county except to an operator?"""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -37,6 +37,7 @@ def leg_shown(row: LegRow, case: CaseRow) -> dict[str, Any]:
         "replaces": leg.replaces,
         "issued_at": leg.issued_at,
         "state": leg.state,
+        "covered_by": leg.covered_by,
         "claimed_at": leg.claimed_at,
         "withdrawal": {"asked_at": leg.withdrawal_at, "by": leg.withdrawal_by, "reason": leg.withdrawal_code}
         if leg.withdrawal_at
@@ -93,6 +94,15 @@ def case_shown(case: CaseRow, rows: list[LegRow]) -> dict[str, Any]:
         "closed_at": case.closed_at,
         "legs": [{**leg_shown(row, case), "replaced_by": after.get(row.id)} for row in rows],
     }
+
+
+def linked_shown(case: CaseRow, others: Sequence[CaseRow]) -> dict[str, Any]:
+    """The story of a case and the other cases in it; both empty for one that stands alone, and for whoever may not see them."""
+    shown = [
+        {"case": o.id, "report": o.report, "code": o.code, "grade": o.grade, "opened_at": o.opened_at, "closed_at": o.closed_at}
+        for o in others
+    ]
+    return {"story": case.story if others else None, "linked": shown}
 
 
 def whole_case(case: CaseRow, rows: list[LegRow]) -> dict[str, Any]:

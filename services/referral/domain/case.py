@@ -12,7 +12,11 @@ REVIEW = timedelta(hours=24)
 
 
 class Case(msgspec.Struct, frozen=True):
-    """One child of one report. `rules` and `calendar` are the hashes of what its due times were computed with."""
+    """One child of one report. `rules` and `calendar` are the hashes of what its due times were computed with.
+
+    `story`: the first case of the same child, under which its open cases are linked; None while it stands alone. `apart`: a person
+    took it out of its story, and no later report puts it back. `facts`: what the rules looked at, to look again.
+    """
 
     id: UUID
     report: UUID
@@ -30,6 +34,9 @@ class Case(msgspec.Struct, frozen=True):
     next_due: datetime | None = None
     version: int = 0
     trace: str = ""
+    story: UUID | None = None
+    apart: bool = False
+    facts: bytes = b""
     legs: dict[int, Leg] = {}
 
     def with_legs(self, *legs: Leg) -> "Case":

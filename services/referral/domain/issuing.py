@@ -34,7 +34,7 @@ def issue(case: UUID, number: int, duty: Duty, held: Holder, calendar: Calendar,
         unassigned=held.unassigned,
         replaces=None,
         issued_at=now,
-        terms=_terms(clocks, duty.ladder, duty.hours),
+        terms=terms_for(clocks, duty.ladder, duty.hours),
         **dues,
     )
 
@@ -44,7 +44,7 @@ def _due(calendar: Calendar, start: datetime, clock: Clock) -> datetime | None:
 
 
 @lru_cache(maxsize=1024)
-def _terms(clocks: Clocks, ladder: Ladder, hours: Hours | None) -> bytes:
+def terms_for(clocks: Clocks, ladder: Ladder, hours: Hours | None) -> bytes:
     """The same for every leg of a rule: made once."""
     rungs = tuple(
         RungOf(rung.who, _seconds(rung.after), _seconds(rung.repeat.every), rung.repeat.times)
@@ -64,10 +64,13 @@ def _seconds(period: Period) -> float:
 
 
 def issued(case: Case, leg: Leg) -> LegIssued:
-    dues = Dues(delivered=leg.delivered_due, seen=leg.seen_due, accepted=leg.accepted_due, active=leg.active_due, done=leg.done_due)
     return LegIssued(
-        **about(case, leg), region=case.region, unassigned=leg.unassigned, replaces=leg.replaces, issued_at=leg.issued_at, due=dues
+        **about(case, leg), region=case.region, unassigned=leg.unassigned, replaces=leg.replaces, issued_at=leg.issued_at, due=dues_of(leg)
     )
+
+
+def dues_of(leg: Leg) -> Dues:
+    return Dues(delivered=leg.delivered_due, seen=leg.seen_due, accepted=leg.accepted_due, active=leg.active_due, done=leg.done_due)
 
 
 def about(case: Case, leg: Leg) -> dict[str, Any]:

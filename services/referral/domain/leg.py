@@ -42,6 +42,8 @@ class Leg(msgspec.Struct, frozen=True):
     `repeats`, `rang_at`: how often the last rung was told again, and when it or its repeat rang. `quiet_until`: the office opens.
     `pressed_by`: the joint-conference office whose press is open, `press_due` until when it waits for an answer, `presses` all there were.
     `step`: the furthest step of its duty's path; `way`: all of them, with times and details (`paths.Way`).
+    `covered_by`: the open leg of another case of the child through which its agency owes the same; then no clock runs here. `covers`:
+    the legs of other cases that this one covers, space-separated.
     `claimed_by`: the handle under which its agency knows the officer who works on it; never said outside of that agency.
     `withdrawal_at`, `_by`, `_code`: who has asked the agency, and why, to let go of it.
     """
@@ -88,6 +90,8 @@ class Leg(msgspec.Struct, frozen=True):
     withdrawal_code: str | None = None
     step: str | None = None
     way: bytes = b"{}"
+    covered_by: UUID | None = None
+    covers: str = ""
 
     @property
     def open(self) -> bool:
@@ -96,6 +100,8 @@ class Leg(msgspec.Struct, frozen=True):
     @property
     def state(self) -> str:
         """The furthest fact, or the end: what a caller is told."""
+        if self.ended is None and self.covered_by is not None:
+            return "covered"
         return self.ended or next((fact for fact in reversed(FACTS) if getattr(self, f"{fact}_at")), "issued")
 
     def met(self, clock: str) -> bool:
@@ -112,6 +118,9 @@ class Leg(msgspec.Struct, frozen=True):
     def must_be_open(self) -> None:
         if self.ended is not None:
             raise RuleBroken("leg-ended", f"This leg has ended ({self.ended}); no further answer is taken.", state=self.ended)
+        if self.covered_by is not None:
+            detail = "The agency owes the same for this child through another case: answer that leg."
+            raise RuleBroken("leg-covered", detail, state="covered", covered_by=self.covered_by)
 
     def missing_at(self, now: datetime) -> tuple[tuple[str, datetime], ...]:
         """Clocks that have just run out: due, not met and not yet a fact."""

@@ -155,14 +155,15 @@ def plan(
     sex: str,
     reporter_kind: str,
     regions: frozenset[str] = frozenset(),
+    at_least: Grade = "green",
 ) -> Plan:
     """Return grade and duties for one child under 18 (older people open no case: the caller leaves them out).
 
     `age` is in years, `regions` the keys (`shared.regions`) of the report's region and everything above it: a region in a
-    row means that place and all below.
+    row means that place and all below. `at_least`: the grade that another case of the child has already.
     """
     facts = Facts(situations, groups, age, sex, reporter_kind, regions)
-    grade = ruleset.grade(situations, groups, age)
+    grade = min(ruleset.grade(situations, groups, age), at_least, key=GRADES.index)
     kinds = {kind.duty: kind for kind in ruleset.duties}
     rows = [row for row in ruleset.rows if kinds[row.duty].issue and row.matches(facts)]
     owed = dict.fromkeys(row.duty for row in rows)

@@ -6,8 +6,10 @@ from services.referral.handlers.answers import NoteDelivery, TakeAnswer
 from services.referral.handlers.cases import OpenCase, tick
 from services.referral.handlers.chain import forward
 from services.referral.handlers.claims import ClaimLeg
-from services.referral.handlers.dispatch import decide
+from services.referral.handlers.covering import decide
+from services.referral.handlers.notes import note_of
 from services.referral.handlers.pressing import AnswerPress, ClosePress, PressLegs
+from services.referral.handlers.stories import LinkCase, UnlinkCase
 from services.referral.handlers.withdrawing import AskWithdrawal, VoidLeg
 
 __all__ = [
@@ -16,15 +18,18 @@ __all__ = [
     "AskWithdrawal",
     "ClaimLeg",
     "ClosePress",
+    "LinkCase",
     "NoteDelivery",
     "OpenCase",
     "PressLegs",
     "PutAgency",
     "RefuseUnreadable",
     "TakeAnswer",
+    "UnlinkCase",
     "VoidLeg",
     "decide",
     "forward",
+    "note_of",
     "rest",
     "tick",
 ]

@@ -1,6 +1,7 @@
 """How does a case open, and what happens to it when its time has come?"""
 
 from datetime import timedelta
+from typing import cast
 from uuid import UUID
 
 import msgspec
@@ -11,10 +12,15 @@ from services.referral.domain.case import REVIEW, Case
 from services.referral.domain.issuing import about, issue, issued, overdue
 from services.referral.domain.leg import Leg, terms_of
 from services.referral.domain.routing import Holder, Knowledge
+from services.referral.domain.rule_rows import Facts
 from services.referral.domain.rules import Duty, Grade, Plan, plan
+from services.referral.domain.story import covered, grade_of, owing, said_covered, story_of
 from services.referral.handlers.closing import closing, review_leg
+from services.referral.handlers.covering import telling
 from services.referral.handlers.dispatch import handle
+from services.referral.handlers.notes import Covering, note
 from services.referral.handlers.pressing import unanswered
+from services.referral.handlers.stories import BY_ID, joining, linked
 from shared.contracts.envelope import Event
 from shared.contracts.intake import ChildNamed, ReportAccepted
 from shared.contracts.referral import CaseOpened, LegEscalated, LegReminded
@@ -39,8 +45,9 @@ def open_case(body: OpenCase, case: Case | None, at: Moment) -> Decision:
     if case is not None:
         return Decision(aggregate=case)
     known: Knowledge = at.reference
-    owed = _owed(body, known)
-    opened = _opened(body, owed, known, at)
+    others: tuple[Case, ...] = at.beside or ()
+    owed = _owed(body, known, others)
+    opened = msgspec.structs.replace(_opened(body, owed, known, at), story=story_of(others))
     holders = (_held(duty, owed.grade, opened.region, known) for duty in owed.duties)
     days = known.calendar.local(keys_up(known.regions, opened.region))
     legs = [issue(opened.id, number, duty, held, days, at.now) for number, (duty, held) in enumerate(holders, 1)]
@@ -61,7 +68,23 @@ def open_case(body: OpenCase, case: Case | None, at: Moment) -> Decision:
         rules=opened.rules,
         calendar=opened.calendar,
     )
+    if others:
+        return _joined(opened, legs, others, told, at)
     return Decision(aggregate=opened.with_legs(*legs), events=(told, *(issued(opened, leg) for leg in legs)))
+
+
+def _joined(opened: Case, legs: list[Leg], others: tuple[Case, ...], told: CaseOpened, at: Moment) -> Decision:
+    """The child has open cases: this one is linked to them, and what an agency owes the child already is not issued again."""
+    by = {leg.number: found.id for leg in legs if (found := owing(others, leg.agency, leg.duty)) is not None}
+    parts = [covered(leg, by[leg.number]) if leg.number in by else leg for leg in legs]
+    said = [said_covered(opened, leg, at.now) if leg.number in by else issued(opened, leg) for leg in parts]
+    notes = [
+        note(Covering(story=opened.story or opened.id, leg=by[leg.number], other=leg.id), at.traceparent)
+        for leg in parts
+        if leg.number in by
+    ]
+    events = (told, linked(opened, BY_ID), *said, *joining(opened, others, BY_ID, None, at), *notes)
+    return Decision(aggregate=opened.with_legs(*parts), events=events)
 
 
 def _held(duty: Duty, grade: Grade, region: str, known: Knowledge) -> tuple[Duty, Holder]:
@@ -70,7 +93,8 @@ def _held(duty: Duty, grade: Grade, region: str, known: Knowledge) -> tuple[Duty
     return known.current.held_by(duty, grade, held.agency, frozenset(keys_up(known.regions, region))), held
 
 
-def _owed(body: OpenCase, known: Knowledge) -> Plan:
+def _owed(body: OpenCase, known: Knowledge, others: tuple[Case, ...]) -> Plan:
+    """By the child's own report, and no less urgent than what is known of the child already."""
     return plan(
         known.current,
         situations=frozenset(body.report.situations),
@@ -79,6 +103,7 @@ def _owed(body: OpenCase, known: Knowledge) -> Plan:
         sex=body.child.sex,
         reporter_kind=body.report.reporter_kind,
         regions=frozenset(keys_up(known.regions, body.report.region)),
+        at_least=cast("Grade", grade_of(other.grade for other in others)),
     )
 
 
@@ -97,7 +122,14 @@ def _opened(body: OpenCase, owed: Plan, known: Knowledge, at: Moment) -> Case:
         review_due=at.now + REVIEW,
         changed_at=at.now,
         trace=at.traceparent,
+        facts=msgspec.json.encode(_facts(body)),
     )
+
+
+def _facts(body: OpenCase) -> Facts:
+    """What the rules looked at, kept to look again; the place is the case's own."""
+    report, child = body.report, body.child
+    return Facts(frozenset(report.situations), frozenset(body.groups), child.age, child.sex, report.reporter_kind)
 
 
 def tick(case: Case, at: Moment) -> Decision:
@@ -112,7 +144,8 @@ def tick(case: Case, at: Moment) -> Decision:
             events.extend((*new, *silent))
     review = at.now + REVIEW if case.review_due <= at.now else case.review_due
     moved_case = msgspec.structs.replace(case, review_due=review).with_legs(*legs)
-    return closing(moved_case, tuple(events), at)  # nobody owes it: it came to be so before there was a rule for that
+    closed = closing(moved_case, tuple(events), at)  # nobody owes it: it came to be so before there was a rule for that
+    return telling(case, closed, at)
 
 
 def _rung(leg: Leg, events: tuple[Event, ...], case: Case, at: Moment) -> tuple[Leg, tuple[Event, ...]]:

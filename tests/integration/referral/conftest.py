@@ -19,6 +19,7 @@ from shared.calendar import NATIONAL, Calendar
 from shared.contracts.intake import ChildNamed, ReportAccepted
 from shared.database import connect
 from shared.identifiers import case_id, uuid7
+from shared.mailbox import Mailbox
 from shared.messages import Message, Response
 from shared.reference import Reference
 from shared.room import Room
@@ -35,6 +36,7 @@ class Referral:
         self.pool, self.url = pool, url
         reference, bells = Reference(store.knowledge), Bells()
         self.cases, self.agencies = Room(app.CASE, pool, reference, bells), Room(app.AGENCY, pool, reference, bells)
+        self.mailbox = Mailbox(self.cases, handlers.note_of)
 
     async def prepare(self) -> None:
         await self.pool.execute("create table shift (by interval not null)")
@@ -53,10 +55,17 @@ class Referral:
         await self.pool.execute("update shift set by = by + $1", by)
 
     async def report(
-        self, *situations: str, age: int = 9, kind: str = "school", groups: tuple[str, ...] = (), region: str = county.VILLAGE
+        self,
+        *situations: str,
+        age: int = 9,
+        kind: str = "school",
+        groups: tuple[str, ...] = (),
+        region: str = county.VILLAGE,
+        about: UUID | None = None,
     ) -> Case:
+        """`about`: the child, if it is one that other reports name too."""
         report = uuid7()
-        child = ChildNamed(number=1, child=uuid4(), age=age, sex="female")
+        child = ChildNamed(number=1, child=about or uuid4(), age=age, sex="female")
         event = ReportAccepted(
             report=report,
             code=report.hex[-9:],
@@ -87,6 +96,11 @@ class Referral:
         while ticked := (await self.cases.sweep()).ticked:
             total += ticked
         return total
+
+    async def notes(self) -> None:
+        """What the cases of a story tell each other arrives, until nobody has anything to tell."""
+        while await self.mailbox.take():
+            pass
 
     async def events(self, short: str) -> list[dict[str, Any]]:
         rows = await self.pool.fetch("select data from journal where type = $1 order by seq", f"heli.{short}.v1")

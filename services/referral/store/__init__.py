@@ -49,11 +49,11 @@ _write_cases, _write_legs, _write_agencies = Upsert(CaseRow, fenced=True), Upser
 
 
 async def load(db: Any, ids: list[UUID]) -> dict[UUID, Case]:
-    return await _whole(db, await db.fetch(LOCK, ids))
+    return await whole(db, await db.fetch(LOCK, ids))
 
 
 async def due(db: Any, limit: int) -> dict[UUID, Case]:
-    return await _whole(db, await db.fetch(DUE, limit))
+    return await whole(db, await db.fetch(DUE, limit))
 
 
 async def save(db: Any, loaded: dict[UUID, Case], changed: list[Case]) -> None:
@@ -66,7 +66,7 @@ def _changed_legs(case: Case, before: Case | None) -> Iterable[Leg]:
     return (leg for number, leg in case.legs.items() if leg is not known.get(number))
 
 
-async def _whole(db: Any, rows: list[Any]) -> dict[UUID, Case]:
+async def whole(db: Any, rows: list[Any]) -> dict[UUID, Case]:
     """Legs in a second statement on purpose: joined to the first they would be read from before we got the lock."""
     legs: dict[UUID, dict[int, Leg]] = defaultdict(dict)
     if rows:
@@ -138,7 +138,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     ledger: Ledger | None = None
 
 
-LEG_STATES = ("open", "ended", "any", "issued", *FACTS, *ENDS)
+LEG_STATES = ("open", "ended", "any", "issued", "covered", *FACTS, *ENDS)
 """What a list of legs may be narrowed to: whether it runs, its furthest fact while it does, or its end."""
 Position = tuple[datetime, UUID] | None
 NOW = select(func.heli_now()).scalar_subquery()
@@ -214,7 +214,9 @@ def _in_state(state: str) -> list[ColumnElement[bool]]:
         return [col(LegRow.ended).is_not(None)]
     if state in ENDS:
         return [col(LegRow.ended) == state]
-    return [col(LegRow.ended).is_(None), *_furthest(state)]
+    if state == "covered":
+        return [col(LegRow.ended).is_(None), col(LegRow.covered_by).is_not(None)]
+    return [col(LegRow.ended).is_(None), col(LegRow.covered_by).is_(None), *_furthest(state)]
 
 
 def _furthest(state: str) -> list[ColumnElement[bool]]:
