@@ -23,6 +23,7 @@ SENTENCES = {
     "case.linked": "linked to the other cases of the child: {reason}",
     "case.unlinked": "taken out of the cases of the child: {reason}",
     "case.raised": "raised from {before} to {grade}",
+    "case.rules_changed": "moved to other rules by {by}: {reason}",
     "case.lowered": "lowered from {before} to {grade}",
     "leg.covered": "{agency} ({department}) owes {duty} for the child already",
     "leg.rescheduled": "clocks of {agency} computed again: {why}",

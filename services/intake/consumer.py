@@ -8,15 +8,15 @@ from faststream.kafka import KafkaRouter
 from faststream.kafka.annotations import KafkaMessage
 
 from shared.broker import Listener, Read, Route, subscriber
-from shared.contracts import moves, referral
+from shared.contracts import moves, referral, stories
 from shared.messages import Message
 from shared.room import Room
 
 EVENTS = (
     referral.CaseOpened,
-    referral.CaseLinked,
-    referral.CaseUnlinked,
-    referral.LegCovered,
+    stories.CaseLinked,
+    stories.CaseUnlinked,
+    stories.LegCovered,
     referral.LegIssued,
     referral.LegDelivered,
     referral.LegSeen,

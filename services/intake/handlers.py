@@ -14,12 +14,9 @@ from shared.calendar import SHANGHAI
 from shared.contracts.intake import ChildNamed, ReportAccepted, ReportProgressed, ReportRead, ReportStalled
 from shared.contracts.moves import LegForwarded, LegVoided, LegWithdrawn
 from shared.contracts.referral import (
-    CaseLinked,
     CaseOpened,
-    CaseUnlinked,
     LegAccepted,
     LegActive,
-    LegCovered,
     LegDeclined,
     LegDelivered,
     LegEvent,
@@ -28,6 +25,7 @@ from shared.contracts.referral import (
     LegIssued,
     LegSeen,
 )
+from shared.contracts.stories import CaseLinked, CaseUnlinked, LegCovered
 from shared.errors import RuleBroken
 from shared.identifiers import format_short_code
 from shared.messages import Decision, Message, Moment, Response

@@ -98,7 +98,9 @@ async def prepare(settings: Settings, agencies: Room) -> None:
         ) from reason
     await store.remember(agencies.pool, "rules", ruleset.hash, path.read_bytes())
     data = calendar.shipped()
-    await store.remember(agencies.pool, "calendar", Calendar.parse(data).hash, data)
+    days = Calendar.parse(data).hash
+    await store.remember(agencies.pool, "calendar", days, data)
+    await store.wake_doubtful(agencies.pool, days)
     entries = read_directory(settings.directory) if settings.directory else []
     async with agencies.pool.acquire() as db:
         known = await store.entries(db)

@@ -101,11 +101,13 @@ class LegRow(SQLModel, table=True):
     way: bytes = Field(default=b"{}", sa_column_kwargs={"server_default": text("'{}'")})
     covered_by: UUID | None = None
     covers: str = Field(default="", sa_column_kwargs={"server_default": text("''")})
+    doubts: bytes = Field(default=b"[]", sa_column_kwargs={"server_default": text("'[]'")})
     __table_args__ = (
         Index("leg_case", "case_id"),
         Index("leg_open_duty", "case_id", "agency", "duty", unique=True, postgresql_where=text("ended is null")),
         Index("leg_open_agency", "agency", "issued_at", "id", postgresql_where=text("ended is null")),
         Index("leg_open_path", "duty", "issued_at", "id", postgresql_where=text("ended is null")),
+        Index("leg_doubtful", "case_id", postgresql_where=text("ended is null and doubts <> '[]'::bytea")),
         Index("leg_overdue", "issued_at", "id", postgresql_where=text("ended is null and ladder_from is not null")),
         Index("leg_pressed", "issued_at", "id", postgresql_where=text("pressed_by is not null")),
         CheckConstraint("press_due is null or pressed_by is not null", name="leg_press_is_made"),

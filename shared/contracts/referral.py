@@ -54,46 +54,6 @@ class CaseClosed(CaseEvent, frozen=True, kw_only=True):
     child: UUID
 
 
-class CaseLinked(CaseEvent, frozen=True, kw_only=True):
-    """The case belongs to a story: the open cases of one child. `story` is the id of the first; `by` whoever linked it, null for the child's id."""
-
-    type_: ClassVar[str] = "heli.case.linked.v1"
-    child: UUID
-    story: UUID
-    grade: str
-    reason: str
-    by: str | None = None
-
-
-class CaseUnlinked(CaseEvent, frozen=True, kw_only=True):
-    """It was joined by mistake: the case stands alone again, with its own grade. What it was linked to stays in the history."""
-
-    type_: ClassVar[str] = "heli.case.unlinked.v1"
-    child: UUID
-    story: UUID
-    grade: str
-    reason: str
-    by: str
-
-
-class CaseRaised(CaseEvent, frozen=True, kw_only=True):
-    """Another case of its story, or new rules, made this one more urgent: its clocks and ladders are those of the new grade from now on."""
-
-    type_: ClassVar[str] = "heli.case.raised.v1"
-    child: UUID
-    grade: str
-    before: str
-
-
-class CaseLowered(CaseEvent, frozen=True, kw_only=True):
-    """What had made it urgent does not belong to it. No clock that runs becomes longer by that."""
-
-    type_: ClassVar[str] = "heli.case.lowered.v1"
-    child: UUID
-    grade: str
-    before: str
-
-
 class LegEvent(CaseEvent, frozen=True, kw_only=True):
     """Something happened to one leg: one duty of one agency within a case."""
 
@@ -114,24 +74,6 @@ class LegIssued(LegEvent, frozen=True, kw_only=True):
     replaces: UUID | None
     issued_at: datetime
     due: Dues
-
-
-class LegCovered(LegEvent, frozen=True, kw_only=True):
-    """Its agency owes the same for this child already, by the open leg `covered_by` of another case: nothing is issued, no clock runs."""
-
-    type_: ClassVar[str] = "heli.leg.covered.v1"
-    covered_by: UUID
-    at: datetime
-
-
-class LegRescheduled(LegEvent, frozen=True, kw_only=True):
-    """Clocks that run were computed again. `why`: raised, rules or calendar; `rules` and `calendar` are the hashes of what they rest on now."""
-
-    type_: ClassVar[str] = "heli.leg.rescheduled.v1"
-    why: str
-    due: Dues
-    rules: str
-    calendar: str
 
 
 class LegFact(LegEvent, frozen=True, kw_only=True):
@@ -314,13 +256,7 @@ class AnswerRefused(Event, frozen=True, kw_only=True):
 EVENTS = (
     CaseOpened,
     CaseClosed,
-    CaseLinked,
-    CaseUnlinked,
-    CaseRaised,
-    CaseLowered,
     LegIssued,
-    LegCovered,
-    LegRescheduled,
     LegDelivered,
     LegSeen,
     LegAccepted,

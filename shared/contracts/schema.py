@@ -13,7 +13,7 @@ from typing import Any, get_args
 
 import msgspec
 
-from shared.contracts import directory, guardianship, intake, moves, notification, operations, referral
+from shared.contracts import directory, guardianship, intake, moves, notification, operations, referral, stories
 from shared.contracts.envelope import Event
 from shared.contracts.notification import NOTICE_TYPES, NoticeData
 
@@ -21,7 +21,7 @@ SCHEMAS = Path(__file__).parent / "schemas"
 SAMPLES = Path(__file__).parent / "samples"
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 EVENTS: tuple[type[Event], ...] = tuple(
-    event for module in (directory, guardianship, intake, moves, notification, operations, referral) for event in module.EVENTS
+    event for module in (directory, guardianship, intake, moves, notification, operations, referral, stories) for event in module.EVENTS
 )
 Schema = dict[str, Any]
 

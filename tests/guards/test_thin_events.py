@@ -44,6 +44,7 @@ CODES = {
     "reporter_kind": "school, hospital ...",
     "region": "12 digits, or a key of the division table",
     "rules": "hash of a rule file",
+    "rules_before": "hash of a rule file",
     "calendar": "hash of a calendar file",
     "via": "http, topic, link, delivery, covered",
     "reason": "a decline reason, a problem slug, an error's class",

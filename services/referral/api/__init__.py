@@ -2,11 +2,26 @@
 
 from fastapi import APIRouter
 
-from services.referral.api import claims, directory, imports, joint, ledgers, legs, lists, moves, operations, presses, rungs, stats, stories
+from services.referral.api import (
+    claims,
+    directory,
+    imports,
+    joint,
+    ledgers,
+    legs,
+    lists,
+    moves,
+    operations,
+    presses,
+    rules,
+    rungs,
+    stats,
+    stories,
+)
 from services.referral.api.directory import version_in
 
 __all__ = ["router", "version_in"]
 
 router = APIRouter()
-for part in (lists, joint, stats, ledgers, presses, claims, moves, legs, rungs, directory, imports, operations, stories):
+for part in (lists, joint, stats, ledgers, presses, claims, moves, legs, rungs, directory, imports, operations, stories, rules):
     router.include_router(part.router)

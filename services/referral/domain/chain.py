@@ -61,5 +61,6 @@ def onward(case: Case, leg: Leg, to: Holder, now: datetime) -> Leg:
         done_due=leg.done_due,
         step=leg.step,
         way=leg.way,
+        doubts=leg.doubts,
     )
     return msgspec.structs.replace(fresh, **dues)

@@ -8,10 +8,11 @@ from uuid import UUID
 import msgspec
 
 from services.referral.domain.case import Case
+from services.referral.domain.doubts import scheduled, shifted
 from services.referral.domain.ladder import Hours
 from services.referral.domain.leg import CLOCKS, FACTS, Leg, RungOf, Terms
 from services.referral.domain.routing import Holder
-from services.referral.domain.rules import Clock, Clocks, Duty, Ladder
+from services.referral.domain.rules import Clocks, Duty, Ladder
 from shared.calendar import Calendar, Period
 from shared.contracts.referral import Dues, LegIssued, LegOverdue
 from shared.identifiers import leg_id
@@ -23,8 +24,7 @@ DAYS = ("days", "working_days", "months")
 def issue(case: UUID, number: int, duty: Duty, held: Holder, calendar: Calendar, now: datetime) -> Leg:
     """A leg with its first four clocks running; `done` runs from active."""
     clocks = duty.clocks
-    dues: dict[str, Any] = {f"{name}_due": _due(calendar, now, getattr(clocks, name)) for name in FACTS}
-    return Leg(
+    leg = Leg(
         id=leg_id(case, number),
         case_id=case,
         number=number,
@@ -35,12 +35,8 @@ def issue(case: UUID, number: int, duty: Duty, held: Holder, calendar: Calendar,
         replaces=None,
         issued_at=now,
         terms=terms_for(clocks, duty.ladder, duty.hours),
-        **dues,
     )
-
-
-def _due(calendar: Calendar, start: datetime, clock: Clock) -> datetime | None:
-    return calendar.due(start, clock.period).at if clock.period else None
+    return scheduled(leg, calendar, {name: (now, getattr(clocks, name).period) for name in FACTS})
 
 
 @lru_cache(maxsize=1024)
@@ -112,5 +108,6 @@ def replacement(case: Case, leg: Leg, up: Holder, now: datetime) -> Leg:
         replaces=leg.id,
         issued_at=now,
         terms=leg.terms,
+        doubts=shifted(leg, shift),
         **dues,
     )

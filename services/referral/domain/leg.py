@@ -43,7 +43,7 @@ class Leg(msgspec.Struct, frozen=True):
     `pressed_by`: the joint-conference office whose press is open, `press_due` until when it waits for an answer, `presses` all there were.
     `step`: the furthest step of its duty's path; `way`: all of them, with times and details (`paths.Way`).
     `covered_by`: the open leg of another case of the child through which its agency owes the same; then no clock runs here. `covers`:
-    the legs of other cases that this one covers, space-separated.
+    the legs of other cases that this one covers, space-separated. `doubts`: clocks counted through a year without a published calendar.
     `claimed_by`: the handle under which its agency knows the officer who works on it; never said outside of that agency.
     `withdrawal_at`, `_by`, `_code`: who has asked the agency, and why, to let go of it.
     """
@@ -92,6 +92,7 @@ class Leg(msgspec.Struct, frozen=True):
     way: bytes = b"{}"
     covered_by: UUID | None = None
     covers: str = ""
+    doubts: bytes = b"[]"
 
     @property
     def open(self) -> bool:

@@ -7,14 +7,15 @@ import msgspec
 
 from services.referral.domain.agency import keys_up
 from services.referral.domain.case import Case
+from services.referral.domain.doubts import scheduled
 from services.referral.domain.issuing import about, dues_of, terms_for
 from services.referral.domain.leg import FACTS, Leg, terms_of
 from services.referral.domain.routing import Knowledge
-from services.referral.domain.rule_rows import GRADES, Clock, Facts
+from services.referral.domain.rule_rows import GRADES, Facts
 from services.referral.domain.rules import Duty, Grade, Plan, RuleSet, plan
 from shared.calendar import Calendar
 from shared.contracts.envelope import Event
-from shared.contracts.referral import CaseRaised, LegRescheduled
+from shared.contracts.stories import CaseRaised, LegRescheduled
 
 _facts = msgspec.json.Decoder(Facts)
 
@@ -70,7 +71,7 @@ def raised(case: Case, grade: str, known: Knowledge, now: datetime) -> tuple[Cas
     calendar = calendar_of(urgent, known)
     legs = [_sooner(leg, duty_of(leg, urgent, known), calendar, now) for leg in running(urgent)]
     said = CaseRaised(report=case.report, code=case.code, case=case.id, child=case.child, grade=grade, before=case.grade)
-    return urgent.with_legs(*legs), (said, *rescheduled(urgent, legs, "raised"))
+    return urgent.with_legs(*legs), (said, *rescheduled(urgent, changed_legs(urgent, legs), "raised"))
 
 
 def running(case: Case) -> list[Leg]:
@@ -78,27 +79,25 @@ def running(case: Case) -> list[Leg]:
     return [leg for leg in case.legs.values() if leg.open and leg.covered_by is None]
 
 
+def changed_legs(case: Case, legs: list[Leg]) -> list[Leg]:
+    """Those with other clocks or another ladder than the case has for them."""
+    return [leg for leg in legs if dues_of(leg) != dues_of(case.legs[leg.number]) or leg.terms != case.legs[leg.number].terms]
+
+
 def rescheduled(case: Case, legs: list[Leg], why: str) -> tuple[Event, ...]:
-    """What is said of each leg that has other clocks or another ladder than before."""
-    changed = [leg for leg in legs if dues_of(leg) != dues_of(case.legs[leg.number]) or leg.terms != case.legs[leg.number].terms]
-    return tuple(LegRescheduled(**about(case, leg), why=why, due=dues_of(leg), rules=case.rules, calendar=case.calendar) for leg in changed)
+    """What is said of each of these legs: its clocks, and what they rest on now."""
+    return tuple(LegRescheduled(**about(case, leg), why=why, due=dues_of(leg), rules=case.rules, calendar=case.calendar) for leg in legs)
 
 
 def _sooner(leg: Leg, duty: Duty, calendar: Calendar, now: datetime) -> Leg:
-    dues = {f"{name}_due": _earlier(leg, name, getattr(duty.clocks, name), calendar, now) for name in awaited(leg)}
-    return msgspec.structs.replace(leg, terms=laddered(leg, duty), **dues)
+    clocks = {name: (now, getattr(duty.clocks, name).period) for name in awaited(leg)}
+    return msgspec.structs.replace(scheduled(leg, calendar, clocks, never_later=True), terms=laddered(leg, duty))
 
 
 def awaited(leg: Leg) -> list[str]:
     """The clocks that still run, `done` once it does."""
     names = [*FACTS, "done"] if leg.active_at is not None else FACTS
     return [name for name in names if not leg.met(name) and name not in leg.missed.split()]
-
-
-def _earlier(leg: Leg, name: str, clock: Clock, calendar: Calendar, now: datetime) -> datetime | None:
-    before: datetime | None = getattr(leg, f"{name}_due")
-    after = calendar.due(now, clock.period).at if clock.period else None
-    return min((due for due in (before, after) if due is not None), default=None)
 
 
 def laddered(leg: Leg, duty: Duty) -> bytes:

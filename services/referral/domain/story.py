@@ -12,7 +12,7 @@ from services.referral.domain.leg import FACTS, Leg
 from services.referral.domain.regrading import calendar_of, duty_of
 from services.referral.domain.routing import Holder, Knowledge
 from services.referral.domain.rule_rows import GRADES
-from shared.contracts.referral import LegCovered
+from shared.contracts.stories import LegCovered
 
 
 def open_in_one_story(cases: Iterable[Case]) -> tuple[Case, ...]:

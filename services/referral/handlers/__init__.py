@@ -9,6 +9,7 @@ from services.referral.handlers.claims import ClaimLeg
 from services.referral.handlers.covering import decide
 from services.referral.handlers.notes import note_of
 from services.referral.handlers.pressing import AnswerPress, ClosePress, PressLegs
+from services.referral.handlers.rules import MoveRules
 from services.referral.handlers.stories import LinkCase, UnlinkCase
 from services.referral.handlers.withdrawing import AskWithdrawal, VoidLeg
 
@@ -19,6 +20,7 @@ __all__ = [
     "ClaimLeg",
     "ClosePress",
     "LinkCase",
+    "MoveRules",
     "NoteDelivery",
     "OpenCase",
     "PressLegs",

@@ -9,6 +9,7 @@ import msgspec
 from services.referral.domain import routing
 from services.referral.domain.agency import keys_up
 from services.referral.domain.case import Case
+from services.referral.domain.doubts import scheduled
 from services.referral.domain.issuing import about, issued, overdue, replacement
 from services.referral.domain.leg import FACTS, Leg, terms_of
 from services.referral.domain.paths import Details, must_be_told, with_details, with_step
@@ -147,7 +148,7 @@ def _with_fact(case: Case, leg: Leg, fact: str, via: str, claimed: datetime | No
         known: Knowledge = at.reference
         calendar = known.calendars[case.calendar].local(keys_up(known.regions, case.region))
         if moved.done_due is None:  # a leg that was forwarded keeps the clock of the first one
-            moved = msgspec.structs.replace(moved, done_due=calendar.due(at.now, done).at if done else None)
+            moved = scheduled(moved, calendar, {"done": (at.now, done)})
         extra = {"done_due": moved.done_due}
     event = FACT_EVENTS[fact](**about(case, leg), at=at.received, via=via, claimed_at=claimed, **extra)
     return Decision(aggregate=case.with_legs(moved), events=(event,), response=_shown(moved))

@@ -20,6 +20,7 @@ from services.referral.handlers.covering import telling
 from services.referral.handlers.dispatch import handle
 from services.referral.handlers.notes import Covering, note
 from services.referral.handlers.pressing import unanswered
+from services.referral.handlers.rules import republished
 from services.referral.handlers.stories import BY_ID, joining, linked
 from shared.contracts.envelope import Event
 from shared.contracts.intake import ChildNamed, ReportAccepted
@@ -134,7 +135,8 @@ def _facts(body: OpenCase) -> Facts:
 
 def tick(case: Case, at: Moment) -> Decision:
     """Every clock that ran out becomes a fact, and every rung whose moment has come fires once."""
-    events: list[Event] = []
+    before, (case, said) = case, republished(case, at.reference)  # first: what a holiday puts off is not overdue
+    events: list[Event] = [*said]
     legs = []
     for leg in case.legs.values():
         rung, new = _rung(*overdue(case, leg, at.now), case, at)
@@ -145,7 +147,7 @@ def tick(case: Case, at: Moment) -> Decision:
     review = at.now + REVIEW if case.review_due <= at.now else case.review_due
     moved_case = msgspec.structs.replace(case, review_due=review).with_legs(*legs)
     closed = closing(moved_case, tuple(events), at)  # nobody owes it: it came to be so before there was a rule for that
-    return telling(case, closed, at)
+    return telling(before, closed, at)
 
 
 def _rung(leg: Leg, events: tuple[Event, ...], case: Case, at: Moment) -> tuple[Leg, tuple[Event, ...]]:

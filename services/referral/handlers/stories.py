@@ -14,7 +14,7 @@ from services.referral.handlers.dispatch import handle
 from services.referral.handlers.notes import Joined, Lowered, inherited, note
 from shared.contracts.directory import JOINT_CONFERENCE
 from shared.contracts.envelope import Event
-from shared.contracts.referral import CaseLinked, CaseLowered, CaseUnlinked
+from shared.contracts.stories import CaseLinked, CaseLowered, CaseUnlinked
 from shared.errors import NotFound, RuleBroken
 from shared.messages import Decision, Moment, Note, Response
 

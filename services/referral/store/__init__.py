@@ -43,6 +43,14 @@ REMEMBER = (
     "insert into rules as r (hash, kind, data, current) values ($1, $2, $3, true) on conflict (hash) do update set current = true"
     " where not r.current returning hash"
 )
+DOUBTFUL = (
+    "select distinct c.id from leg l join case_file c on c.id = l.case_id where l.ended is null and l.doubts <> '[]'::bytea"
+    " and c.id > $1 and c.calendar <> $2 order by c.id limit 500"
+)
+WAKE = (
+    "update case_file set next_due = heli_now() where id in (select id from case_file where id = any($1::uuid[]) and next_due > heli_now()"
+    " order by id for update skip locked)"
+)
 RETIRE = "update rules set current = false where kind = $1 and current and hash <> $2"
 
 _write_cases, _write_legs, _write_agencies = Upsert(CaseRow, fenced=True), Upsert(LegRow), Upsert(AgencyRow, fenced=True)
@@ -100,6 +108,14 @@ async def remember(pool: Any, kind: str, hash_: str, data: bytes) -> None:
         await db.execute(RETIRE, kind, hash_)
         if await db.fetchval(REMEMBER, hash_, kind, data):
             await raise_version(db)
+
+
+async def wake_doubtful(pool: Any, calendar: str) -> None:
+    """Makes due, a few at a time, what was counted through an unpublished year by another calendar than this: the time door counts it again."""
+    after = UUID(int=0)
+    while rows := await pool.fetch(DOUBTFUL, after, calendar):
+        after = rows[-1]["id"]
+        await pool.execute(WAKE, [row["id"] for row in rows])
 
 
 async def knowledge(db: Any) -> Knowledge:

@@ -3,22 +3,22 @@
 from typing import Any
 from uuid import UUID
 
-from shared.contracts import referral
+from shared.contracts import stories
 from shared.identifiers import case_id, derived_child_id
 from tests.integration.intake.conftest import Intake, issued, opened
 from tests.support import reports
 
 
-def linked(report: UUID, code: str, story: UUID, number: int = 1) -> referral.CaseLinked:
-    return referral.CaseLinked(
+def linked(report: UUID, code: str, story: UUID, number: int = 1) -> stories.CaseLinked:
+    return stories.CaseLinked(
         report=report, code=code, case=case_id(report, number), child=derived_child_id(report, number), story=story, grade="red",
         reason="same_child",
     )  # fmt: skip
 
 
-def unlinked(report: UUID, code: str, story: UUID) -> referral.CaseUnlinked:
+def unlinked(report: UUID, code: str, story: UUID) -> stories.CaseUnlinked:
     fields: dict[str, Any] = {"case": case_id(report, 1), "child": derived_child_id(report, 1)}
-    return referral.CaseUnlinked(report=report, code=code, story=story, grade="red", reason="another_child", by="jc", **fields)
+    return stories.CaseUnlinked(report=report, code=code, story=story, grade="red", reason="another_child", by="jc", **fields)
 
 
 async def status(intake: Intake, report: UUID, department: str = "police") -> int:
@@ -51,6 +51,6 @@ async def test_a_covered_duty_is_a_right_and_tells_the_reporter_nothing_until_so
     one, code = await intake.filed()
     leg = issued(one, code, "police")
     fields = {name: getattr(leg, name) for name in ("report", "code", "case", "leg", "agency", "department", "duty", "grade")}
-    await intake.hear(opened(one, code), referral.LegCovered(**fields, covered_by=case_id(one, 1), at=leg.issued_at))
+    await intake.hear(opened(one, code), stories.LegCovered(**fields, covered_by=case_id(one, 1), at=leg.issued_at))
     assert await status(intake, one) == 200
     assert await intake.events("report.progressed") == []

@@ -8,7 +8,7 @@ import pytest
 
 from deploy.journey import Parts, journey, lines
 from deploy.journey_words import SENTENCES, TAILS, Names, sentence, when
-from shared.contracts import guardianship, intake, moves, notification, referral
+from shared.contracts import guardianship, intake, moves, notification, referral, stories
 from shared.identifiers import case_id, leg_id, new_short_code
 
 REPORT = UUID("0198c5c3-0000-7000-8000-000000000001")
@@ -174,7 +174,7 @@ def test_a_notice_that_failed_says_when_it_is_tried_again_or_that_it_is_not() ->
 
 
 def test_every_event_that_can_stand_in_the_journal_of_a_report_has_its_sentence() -> None:
-    events: list[Any] = [*intake.EVENTS, *referral.EVENTS, *moves.EVENTS, *notification.EVENTS, *guardianship.EVENTS]
+    events: list[Any] = [*intake.EVENTS, *referral.EVENTS, *moves.EVENTS, *notification.EVENTS, *guardianship.EVENTS, *stories.EVENTS]
     kinds = {event.type_.removeprefix("heli.").removesuffix(".v1") for event in events if "report" in event.__struct_fields__}
     assert set(SENTENCES) == kinds
     assert set(TAILS) < kinds
