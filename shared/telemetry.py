@@ -16,7 +16,6 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentelemetry.trace import (
     INVALID_SPAN_CONTEXT,
-    Link,
     NonRecordingSpan,
     Span,
     SpanContext,
@@ -86,15 +85,17 @@ def begin(
     name: str, kind: str, *, parent: str | None = None, links: Sequence[str | None] = (), attributes: Mapping[str, Any] | None = None
 ) -> Span:
     """Starts a span. Without a parent it is a new act: it starts its own trace. It links to what it goes back to in other traces."""
-    found = [_named(link) for link in links if link]
     origin = _named(parent)
     span = _tracer(trace.get_tracer_provider()).start_span(
         name,
         context=trace.set_span_in_context(NonRecordingSpan(origin), Context()) if origin.is_valid else Context(),
         kind=KIND[kind],
-        links=[Link(other) for other in found if other.is_valid and other.trace_id != origin.trace_id],
         attributes={key: value for key, value in attributes.items() if value is not None} if attributes else None,
     )
+    if span.is_recording():  # most are not, and reading a link costs as much as beginning the span
+        for other in map(_named, links):
+            if other.is_valid and other.trace_id != origin.trace_id:
+                span.add_link(other)
     if kind == "server":
         _requests[span.get_span_context().span_id] = span
     return span

@@ -125,7 +125,8 @@ class Leg(msgspec.Struct, frozen=True):
 
     def missing_at(self, now: datetime) -> tuple[tuple[str, datetime], ...]:
         """Clocks that have just run out: due, not met and not yet a fact."""
-        if not self.open:
+        every = (self.delivered_due, self.seen_due, self.accepted_due, self.active_due, self.done_due)
+        if not self.open or not any(due is not None and due <= now for due in every):  # asked at every move, and mostly nothing has
             return ()
         known = self.missed.split()
         dues = ((clock, getattr(self, f"{clock}_due")) for clock in CLOCKS if clock not in known and not self.met(clock))
@@ -133,8 +134,8 @@ class Leg(msgspec.Struct, frozen=True):
 
     def armed(self) -> "Leg":
         """The leg with its next ring set: it pauses while no clock is missed, and two rungs keep their gap however late the sweep is."""
-        rung, repeat = self.rings()
-        return msgspec.structs.replace(self, rung_due=min((at for at in (rung, repeat) if at is not None), default=None))
+        due = min((at for at in self.rings() if at is not None), default=None)
+        return self if due == self.rung_due else msgspec.structs.replace(self, rung_due=due)
 
     def rings(self) -> tuple[datetime | None, datetime | None]:
         """When the next rung fires and when the last one is told again; neither while every missed clock has been met."""
