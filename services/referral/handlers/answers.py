@@ -148,7 +148,7 @@ def _with_fact(case: Case, leg: Leg, fact: str, via: str, claimed: datetime | No
         known: Knowledge = at.reference
         calendar = known.calendars[case.calendar].local(keys_up(known.regions, case.region))
         if moved.done_due is None:  # a leg that was forwarded keeps the clock of the first one
-            moved = scheduled(moved, calendar, {"done": (at.now, done)})
+            moved = scheduled(moved, calendar, {"done": (at.received, done)})
         extra = {"done_due": moved.done_due}
     event = FACT_EVENTS[fact](**about(case, leg), at=at.received, via=via, claimed_at=claimed, **extra)
     return Decision(aggregate=case.with_legs(moved), events=(event,), response=_shown(moved))

@@ -124,6 +124,14 @@ def test_an_answer_that_was_received_in_time_and_read_late_misses_nothing() -> N
     assert (kinds(decision), decision.aggregate.legs[1].missed) == (["leg.accepted"], "")
 
 
+def test_the_clock_done_runs_from_active_as_that_was_received_and_not_from_when_it_was_read() -> None:
+    days = timedelta(days=3)
+    read_late, at_once = answer(standing("issued"), "active", NOW + days + HOUR, age=days), answer(standing("issued"), "active", NOW + HOUR)
+    dues = [(decision.aggregate.legs[1].active_at, decision.aggregate.legs[1].done_due) for decision in (read_late, at_once)]
+    assert dues[0] == dues[1]
+    assert dues[0][0] == NOW + HOUR
+
+
 def test_the_clock_done_runs_from_active() -> None:
     decision = answer(standing("issued"), "active", LATER)
     leg = decision.aggregate.legs[1]
