@@ -103,7 +103,7 @@ async def read(report: str, request: Request, caller: Annotated[Caller, Depends(
         raise NotFound
     reading = msgspec.json.decode(response.body, type=Reading)
     content = await store.content(request.app.state.engine, found.id)
-    view = {**_about(found), "seen_at": found.seen_at, "leg": reading.leg, **narrow(content, caller.department, reading.children)}
+    view = {**_about(found), "seen_at": found.seen_at, "leg": reading.leg, **narrow(content, reading.department, reading.children)}
     return _private(view)
 
 

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from functools import singledispatch
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -141,31 +141,50 @@ class ReadReport(msgspec.Struct, frozen=True, kw_only=True):
     kin: tuple[Kin, ...] = ()
 
 
-class Reading(msgspec.Struct, frozen=True, kw_only=True):
-    """What the door may show: the content of these children, by right of this leg."""
+NO_DEPARTMENT = ""
+"""Sees codes only."""
+
+
+class Held(NamedTuple):
+    """A right to read: an open leg, the case of this report that it opens, and the department that owes it."""
 
     leg: UUID
+    case: UUID
+    department: str
+
+
+class Reading(msgspec.Struct, frozen=True, kw_only=True):
+    """What the door may show: the content of these children, by right of this leg, as this department sees it."""
+
+    leg: UUID
+    department: str
     children: tuple[int, ...]
 
 
 @handle.register
 def read(body: ReadReport, report: Report | None, _: Moment) -> Decision:
-    """An open leg is the right, also one of another report of the same child. The reading is recorded; the content never passes through here."""
+    """An open leg is the right, also one of another report of the same child, as far as leg and reader are of one department.
+
+    The reading is recorded; the content never passes through here.
+    """
     legs = report.open_legs(body.agency) if report else []
     kin = report.linked(body.kin) if report else []
     if report is None or not (legs or kin):
         raise RuleBroken("not-found", "No open leg.", status=404)
-    by = legs[0].id if legs else kin[0].leg
+    held = [*(Held(leg.id, leg.case_id, leg.department) for leg in legs), *(Held(one.leg, one.case, one.department) for one in kin)]
+    # Who holds a leg of another department (the joint-conference office, where nobody is responsible) works with codes alone.
+    own = [one for one in held if one.department == body.department]
+    rights, department = (own, body.department) if own else (held, NO_DEPARTMENT)
     event = ReportRead(
         report=report.id,
         code=report.code,
-        leg=by,
+        leg=rights[0].leg,
         agency=body.agency,
         department=body.department,
         role=body.role,
-        fields=sight(body.department, report.situations, report.groups).fields(),
+        fields=sight(department, report.situations, report.groups).fields(),
     )
-    reading = Reading(leg=by, children=report.children_of({leg.case_id for leg in legs} | {one.case for one in kin}))
+    reading = Reading(leg=rights[0].leg, department=department, children=report.children_of({one.case for one in rights}))
     return Decision(aggregate=report, events=(event,), response=Response.json(200, reading))
 
 

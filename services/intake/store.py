@@ -160,14 +160,14 @@ async def kin(engine: AsyncEngine, report: UUID, agency: str) -> tuple[Kin, ...]
     """Open legs of an agency in cases that are linked with those of this report."""
     mine, other = aliased(StoryRow), aliased(StoryRow)
     query = (
-        select(LegRow.id, mine.case_id, mine.story)
+        select(LegRow.id, mine.case_id, mine.story, LegRow.department)
         .join(other, and_(col(other.report_id) == col(LegRow.report_id), col(other.case_id) == col(LegRow.case_id)))
         .join(mine, and_(col(mine.story) == col(other.story), col(mine.case_id) != col(other.case_id)))
         .where(col(mine.report_id) == report, LegRow.agency == agency, col(LegRow.ended).is_(None))
         .order_by(col(LegRow.id))
     )
     async with AsyncSession(engine) as session:
-        return tuple(Kin(leg, case, story) for leg, case, story in (await session.exec(query)).all() if story is not None)
+        return tuple(Kin(leg, case, story, owing) for leg, case, story, owing in (await session.exec(query)).all() if story is not None)
 
 
 async def content(engine: AsyncEngine, report: UUID) -> Content:

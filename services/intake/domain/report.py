@@ -56,6 +56,7 @@ class Kin(msgspec.Struct, frozen=True):
     leg: UUID
     case: UUID
     story: UUID
+    department: str
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):

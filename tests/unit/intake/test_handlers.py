@@ -219,7 +219,7 @@ def test_an_open_leg_is_the_right_to_read_and_every_reading_is_recorded() -> Non
     assert isinstance(event, ReportRead)
     assert (event.leg, event.agency, event.role) == (LEG, "police-county", "duty_officer")
     assert {"children.name", "facts", "reporter"} <= set(event.fields)
-    assert msgspec.json.decode(decision.response.body, type=Reading) == Reading(leg=LEG, children=(1,))
+    assert msgspec.json.decode(decision.response.body, type=Reading) == Reading(leg=LEG, department="police", children=(1,))
     assert decision.aggregate is report
 
 
