@@ -127,7 +127,7 @@ class LegRow(SQLModel, table=True):
 
 
 class AgencyRow(SQLModel, table=True):
-    """One agency of the directory. `region` is a key of the division table."""
+    """One agency of the directory. `region` is a key of the division table; `edition` counts changes of the entry, `version` every saving."""
 
     __tablename__ = "agency"
     metadata = METADATA
@@ -141,6 +141,7 @@ class AgencyRow(SQLModel, table=True):
     active: bool
     changed_at: datetime = Field(sa_column=moment())
     version: int
+    edition: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
     refused: int
     refused_from: datetime | None = Field(default=None, sa_column=moment(nullable=True))
     next_due: datetime | None = Field(default=None, sa_column=moment(nullable=True))

@@ -20,7 +20,11 @@ REFUSALS_A_MINUTE = 60
 
 
 class Agency(msgspec.Struct, frozen=True, kw_only=True):
-    """One agency. Agencies end (`active` false) and are never deleted: an open leg may name them."""
+    """One agency. Agencies end (`active` false) and are never deleted: an open leg may name them.
+
+    `edition` counts the changes of the entry: it is what an ETag names and the directory's topic carries. `version` counts every
+    saving of the row, also those that only count refusals.
+    """
 
     id: UUID
     code: str
@@ -32,6 +36,7 @@ class Agency(msgspec.Struct, frozen=True, kw_only=True):
     active: bool
     changed_at: datetime
     version: int = 0
+    edition: int = 0
     refused: int = 0
     refused_from: datetime | None = None
     next_due: datetime | None = None
@@ -46,7 +51,7 @@ class Agency(msgspec.Struct, frozen=True, kw_only=True):
             superior=self.superior,
             phone=self.phone,
             active=self.active,
-            version=self.version,
+            version=self.edition,
         )
 
     def counted(self, now: datetime) -> "Agency":

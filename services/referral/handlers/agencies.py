@@ -32,17 +32,17 @@ class PutAgency(msgspec.Struct, frozen=True):
 @handle.register
 def put_agency(body: PutAgency, agency: Agency | None, at: Moment) -> Decision:
     """The newest entry wins; one that changes nothing says nothing."""
-    version = agency.version if agency else 0
-    if body.version is not None and body.version != version:
+    edition = agency.edition if agency else 0
+    if body.version is not None and body.version != edition:
         raise RuleBroken("changed-meanwhile", "Somebody has changed this entry: read it again and repeat.", status=412)
-    new = _entered(body, at.reference, version, at)
+    new = _entered(body, at.reference, agency, at)
     if agency is not None and agency.entry() == new.entry():
         return Decision(aggregate=agency, response=Response.json(200, agency.entry()))
-    changed = msgspec.structs.replace(new.entry(), version=version + 1)
-    return Decision(aggregate=new, events=(changed,), response=Response.json(200 if agency else 201, changed))
+    changed = msgspec.structs.replace(new, edition=edition + 1)
+    return Decision(aggregate=changed, events=(changed.entry(),), response=Response.json(200 if agency else 201, changed.entry()))
 
 
-def _entered(body: PutAgency, known: Knowledge, version: int, at: Moment) -> Agency:
+def _entered(body: PutAgency, known: Knowledge, before: Agency | None, at: Moment) -> Agency:
     entry = body.entry
     whole = ChainMap({entry.agency: entry}, cast("Entries", body.beside), cast("Entries", known.directory))  # thousands at a time: no copy
     _keeps_a_root(whole, known.directory.get(entry.agency), entry)
@@ -60,7 +60,8 @@ def _entered(body: PutAgency, known: Knowledge, version: int, at: Moment) -> Age
         superior=entry.superior,
         phone=entry.phone,
         active=entry.active,
-        version=version,
+        version=before.version if before else 0,
+        edition=before.edition if before else 0,
         changed_at=at.now,
     )
 

@@ -36,7 +36,7 @@ WHOSE = "select id, agency from leg where id = any($1::uuid[])"
 DUE = f"select {CASE} from case_file where next_due <= (select heli_now()) order by next_due limit $1 for update skip locked"
 LOCK_AGENCIES = f"select {AGENCY} from agency where id = any($1::uuid[]) order by id for update"
 DUE_AGENCIES = f"select {AGENCY} from agency where next_due <= (select heli_now()) limit $1 for update skip locked"
-ENTRIES = "select code, name, department, region, superior, phone, active, version from agency"
+ENTRIES = "select code, name, department, region, superior, phone, active, edition as version from agency"
 ANY_ROOT = "select exists (select from agency where department = $1 and superior is null and active)"
 RULES = "select hash, kind, data, current from rules"
 REMEMBER = (

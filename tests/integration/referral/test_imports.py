@@ -186,6 +186,20 @@ async def test_the_body_of_an_import_may_be_larger_than_others(desk: Desk) -> No
     assert (str(BODY) in over.json()["detail"], str(BODY_LIMIT) in other.json()["detail"]) == (True, True)
 
 
+async def test_refusals_of_an_agency_do_not_defeat_an_edit_of_its_entry(desk: Desk, referral: Referral) -> None:
+    code = "police-county"
+    seen = (await desk.call("operator", "GET", f"agencies/{code}")).headers["etag"]
+    noise = handlers.RefuseUnreadable(code, "malformed", 0, 1)
+    for _ in range(3):
+        await referral.agencies.handle([Message(body=noise, aggregate=agency_id(code))])
+    told = (await desk.call("operator", "GET", f"agencies/{code}")).json()
+    entry = {name: told[name] for name in ("department", "region", "superior", "phone", "active")} | {"name": "x"}
+    edited = await desk.call("operator", "PUT", f"agencies/{code}", json=entry, headers={"If-Match": seen})
+    assert (edited.status_code, edited.json()["version"]) == (200, told["version"] + 1)
+    late = await desk.call("operator", "PUT", f"agencies/{code}", json=entry | {"name": "y"}, headers={"If-Match": seen})
+    assert late.status_code == 412
+
+
 async def test_only_an_operator_imports(desk: Desk) -> None:
     for path in ("check", "import"):
         response = await desk.call("police-county", "POST", f"agencies/{path}", json={"agencies": [row("a1")]})

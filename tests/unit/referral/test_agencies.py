@@ -35,7 +35,7 @@ def test_a_new_entry_is_told_and_the_same_again_says_nothing() -> None:
 @pytest.mark.parametrize(("seen", "status"), [(None, 200), (3, 200), (2, 412), (0, 412)])
 def test_an_edit_names_the_version_it_has_seen(seen: int | None, status: int) -> None:
     ended = msgspec.structs.replace(DIRECTORY["police-county"], active=False)
-    known = stored("police-county", version=3)
+    known = stored("police-county", edition=3, version=7)
     if status == 412:
         with pytest.raises(RuleBroken) as refused:
             put(ended, known, seen)
@@ -43,6 +43,16 @@ def test_an_edit_names_the_version_it_has_seen(seen: int | None, status: int) ->
     else:
         decision = put(ended, known, seen)
         assert (decision.response.status, getattr(decision.events[0], "version", 0)) == (200, 4)
+
+
+def test_counting_refusals_does_not_defeat_an_edit() -> None:
+    known = stored("police-county")
+    noise = Message(body=handlers.RefuseUnreadable("police-county", "malformed", 0, 1), aggregate=known.id)
+    noisy = msgspec.structs.replace(handlers.decide(known, noise, moment(None, NOW)).aggregate, version=known.version + 1)
+    assert (noisy.entry(), noisy.version) == (known.entry(), known.version + 1)
+    decision = put(msgspec.structs.replace(DIRECTORY["police-county"], name="x"), noisy, known.edition)
+    after: Agency = decision.aggregate
+    assert (after.edition, after.version) == (known.edition + 1, noisy.version)
 
 
 @pytest.mark.parametrize(
