@@ -1,12 +1,16 @@
 """Does the table of the briefs name only rules and features that are there, and each sentence once, in order?"""
 
 import re
+from importlib import import_module
 from typing import get_args
 
+from fastapi import FastAPI
+from fastapi.routing import iter_route_contexts
 from typer.testing import CliRunner
 
 from deploy.cli import app as cli
-from services.referral.domain.rule_rows import CODES, Department, Reporter
+from services.referral.domain.rule_rows import CODES, Basis, Department, Reporter
+from tests.guards.sources import SERVICES
 from tests.unit.referral.test_obligations import FILE, ROWS, RULES
 
 TEXT = (FILE.parent / "briefs.md").read_text(encoding="utf-8")
@@ -32,7 +36,7 @@ def test_every_duty_row_clock_outcome_and_column_named_there_exists() -> None:
     known |= {*RULES.events, "delivered", "seen", "accepted", "active", "done"} | {str(row.missed) for row in ROWS.values()}
     known |= {row.step for kind in RULES.duties for row in kind.steps} | {row.detail for kind in RULES.duties for row in kind.details}
     known |= {row.ledger for row in RULES.ledgers}
-    known |= {*get_args(Department), *get_args(Reporter), *RULES.__struct_fields__, *PLACES}
+    known |= {*get_args(Department), *get_args(Reporter), *get_args(Basis), *RULES.__struct_fields__, *PLACES}
     unknown = {word for word in named(r"`([^`]+)`") - known if not word.startswith(("heli ", "GET /", "POST /"))}
     assert unknown == set()
 
@@ -42,6 +46,19 @@ def test_every_command_named_there_exists() -> None:
     assert "rules explain" in commands
     for command in commands:
         assert CliRunner().invoke(cli, [*command.split()[:2], "--help"]).exit_code == 0, command
+
+
+def test_every_route_named_there_exists() -> None:
+    served = set()
+    for service in SERVICES:
+        app = FastAPI()
+        app.include_router(import_module(f"services.{service}.api").router, prefix=f"/{service}")
+        served |= {
+            f"{method} {route.path}" for route in iter_route_contexts(app.routes) for method in getattr(route, "methods", None) or ()
+        }
+    told = named(r"`((?:GET|POST) /[^`]+)`")
+    assert told
+    assert told <= served
 
 
 def test_each_sentence_stands_once_in_order_with_its_state() -> None:
