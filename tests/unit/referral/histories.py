@@ -136,11 +136,20 @@ class History:
         return legs[place % len(legs)]
 
 
+POSTGRES = {
+    "num_nulls": lambda *given: sum(value is None for value in given),
+    "num_nonnulls": lambda *given: sum(value is not None for value in given),
+}
+"""Functions in constraints that SQLite has not: one more of them needs a line here."""
+
+
 class Storable:
     """The constraints of the tables, asked of values: the very texts of `tables.py`, read by SQLite, whose logic of null is the same."""
 
     def __init__(self) -> None:
         self.sqlite = sqlite3.connect(":memory:")
+        for name, function in POSTGRES.items():
+            self.sqlite.create_function(name, -1, function)
 
     def faults(self, case: Case) -> list[str]:
         """Names of the constraints that a case and its legs break."""

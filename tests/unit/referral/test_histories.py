@@ -109,6 +109,8 @@ ILLEGAL: dict[str, dict[str, Any]] = {
     "leg_accepted_implies": {"delivered_at": AT, "accepted_at": AT},
     "leg_active_implies": {"delivered_at": AT, "seen_at": AT, "active_at": AT},
     "leg_claim_has_time": {"claimed_by": "a"},
+    "leg_withdrawal_is_whole": {"withdrawal_at": AT},
+    "leg_press_is_made": {"press_due": AT},
     "rung is no smallint": {"rung": 2**15},
     "terms is null": {"terms": None},
 }
