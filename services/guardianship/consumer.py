@@ -7,9 +7,9 @@ from faststream import Context
 from faststream.kafka import KafkaRouter
 from faststream.kafka.annotations import KafkaMessage
 
-from services.guardianship.handlers import CloseCase
+from services.guardianship.handlers import CloseCase, RegradeCase
 from shared.broker import Listener, Read, Route, subscriber
-from shared.contracts import referral
+from shared.contracts import referral, stories
 from shared.messages import Message
 from shared.room import Room
 
@@ -24,6 +24,8 @@ async def on_referral(message: KafkaMessage, listener: Annotated[Any, Context("r
 def referral_listener(children: Room) -> Listener:
     routes = (
         Route(referral.CaseOpened, children, case_opened, "child"),
+        Route(stories.CaseRaised, children, case_regraded, "child"),
+        Route(stories.CaseLowered, children, case_regraded, "child"),
         Route(referral.CaseClosed, children, case_closed, "child"),
     )
     return Listener("guardianship", referral.TOPIC, routes, children)
@@ -31,6 +33,10 @@ def referral_listener(children: Room) -> Listener:
 
 def case_opened(event: referral.CaseOpened, _: Read) -> Sequence[Message]:
     return [Message(body=event, aggregate=event.child)]
+
+
+def case_regraded(event: stories.CaseRaised | stories.CaseLowered, _: Read) -> Sequence[Message]:
+    return [Message(body=RegradeCase(event.case, event.grade), aggregate=event.child)]
 
 
 def case_closed(event: referral.CaseClosed, _: Read) -> Sequence[Message]:

@@ -36,6 +36,21 @@ def note_case_opened(body: CaseOpened, child: Child | None, at: Moment) -> Decis
     return Decision(aggregate=msgspec.structs.replace(child, region=body.region, age=body.age).with_case(case))
 
 
+class RegradeCase(msgspec.Struct, frozen=True):
+    """Referral holds a case of the child for more urgent, or for less, than before."""
+
+    case: UUID
+    grade: str
+
+
+@handle.register
+def note_case_regraded(body: RegradeCase, child: Child | None, _: Moment) -> Decision:
+    case = child.cases.get(body.case) if child else None
+    if child is None or case is None or case.grade == body.grade:
+        return Decision(aggregate=child)
+    return Decision(aggregate=child.with_case(msgspec.structs.replace(case, grade=body.grade)))
+
+
 class CloseCase(msgspec.Struct, frozen=True):
     """A case of the child has closed."""
 

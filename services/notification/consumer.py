@@ -11,7 +11,7 @@ from faststream.kafka.annotations import KafkaMessage
 from services.notification import store
 from services.notification.domain import agency_notice_id, refusal_notice_id
 from shared.broker import Batch, Listener, Read, Route, Unreadable, subscriber
-from shared.contracts import directory, intake, moves, operations, referral
+from shared.contracts import directory, intake, moves, operations, referral, stories
 from shared.contracts.directory import AgencyChanged
 from shared.messages import Message, Record
 from shared.room import Room, Settle
@@ -51,6 +51,8 @@ LEG_EVENTS = (
     referral.LegPressed,
     referral.PressAnswered,
     referral.PressMissed,
+    stories.LegCovered,
+    stories.LegRescheduled,
     moves.LegWithdrawn,
     moves.LegVoided,
     moves.WithdrawalAsked,

@@ -14,6 +14,7 @@ LEG_ISSUED, LEG_ESCALATED, LEG_DECLINED = "leg.issued", "leg.escalated", "leg.de
 LEG_REMINDED = "leg.reminded"
 LEG_PRESSED, PRESS_ANSWERED, PRESS_MISSED = "leg.pressed", "press.answered", "press.missed"
 LEG_VOIDED, LEG_WITHDRAWN = "leg.voided", "leg.withdrawn"
+LEG_COVERED, LEG_RESCHEDULED = "leg.covered", "leg.rescheduled"
 WITHDRAWAL_ASKED, WITHDRAWAL_REFUSED = "withdrawal.asked", "withdrawal.refused"
 ANSWER_REFUSED, ENDPOINT_TESTED = "answer.refused", "endpoint.tested"
 REPORT_STALLED, REPORT_PROGRESSED = "report.stalled", "report.progressed"
@@ -28,6 +29,8 @@ NOTICE_TYPES = {
     PRESS_MISSED: "heli.notice.unanswered.v1",
     LEG_VOIDED: "heli.notice.voided.v1",
     LEG_WITHDRAWN: "heli.notice.withdrawn.v1",
+    LEG_COVERED: "heli.notice.covered.v1",
+    LEG_RESCHEDULED: "heli.notice.rescheduled.v1",
     WITHDRAWAL_ASKED: "heli.notice.asked.v1",
     WITHDRAWAL_REFUSED: "heli.notice.kept.v1",
     ANSWER_REFUSED: "heli.notice.refused.v1",
@@ -120,7 +123,7 @@ class NoticeData(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a partner is told, the same by webhook and by topic: an absent field is null. No age, no sex, no region below the county.
 
     `event` is the id of what is told, the same through every channel (a delivery's own id is `webhook-id` or `ce_id`).
-    `party` is who is told, `agency` whose leg it is. `region` has 12 digits. Times are UTC.
+    `party` is who is told, `agency` whose leg it is, `covered_by` the leg by which it owes the same already. `region` has 12 digits. Times are UTC.
     """
 
     about: str
@@ -137,6 +140,7 @@ class NoticeData(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     region: str | None = None
     unassigned: bool = False
     replaces: UUID | None = None
+    covered_by: UUID | None = None
     due: datetime | None = None
     delivered_due: datetime | None = None
     seen_due: datetime | None = None

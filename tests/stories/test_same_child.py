@@ -16,6 +16,12 @@ async def readable(agency: Agency, code: str) -> bool:
     return (await agency.call("GET", f"/intake/reports/{code}")).status_code == 200
 
 
+async def filed_as(township: Agency, grades: dict[str, str]) -> bool:
+    """The file of the child shows its cases as urgent as referral holds them."""
+    children = (await township.call("GET", "/guardianship/children")).json()["children"]
+    return any({case["case"]: case["grade"] for case in child["cases"]} == grades for child in children)
+
+
 async def test_what_two_reporters_say_of_one_child_is_one_story_and_owed_once(world: World) -> None:
     town = await world.town()
     assert Regions.load().find(town.village) is not None
@@ -36,6 +42,7 @@ async def test_what_two_reporters_say_of_one_child_is_one_story_and_owed_once(wo
     assert await until(lambda: readable(town.police, second["code"]))
     listed = (await town.police.call("GET", f"/referral/cases/{one['case']}")).json()
     assert [case["case"] for case in listed["linked"]] == [other["case"]]
+    assert await until(lambda: filed_as(town.township, {one["case"]: "red", other["case"]: "red"}))
     await town.police.answers(leg, "accepted")
 
     async def heard() -> bool:

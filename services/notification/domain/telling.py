@@ -10,11 +10,13 @@ from shared.contracts.moves import LegVoided, LegWithdrawn, WithdrawalAsked, Wit
 from shared.contracts.notification import (
     ANSWER_REFUSED,
     DEADLINES_STALLED,
+    LEG_COVERED,
     LEG_DECLINED,
     LEG_ESCALATED,
     LEG_ISSUED,
     LEG_PRESSED,
     LEG_REMINDED,
+    LEG_RESCHEDULED,
     LEG_VOIDED,
     LEG_WITHDRAWN,
     PRESS_ANSWERED,
@@ -38,6 +40,7 @@ from shared.contracts.referral import (
     PressAnswered,
     PressMissed,
 )
+from shared.contracts.stories import LegCovered, LegRescheduled
 
 
 def leg_issued(body: LegIssued, event: str, known: Known, now: datetime) -> NoticeData:
@@ -73,6 +76,20 @@ def press_answered(body: PressAnswered, event: str) -> NoticeData:
 
 def press_missed(body: PressMissed, event: str) -> NoticeData:
     return msgspec.structs.replace(_leg(PRESS_MISSED, event, body.by, body), who=body.by, due=body.due)
+
+
+def leg_covered(body: LegCovered | LegRescheduled, event: str) -> NoticeData:
+    """Another report of the child counts as a leg that the agency has; or the clocks of its leg run otherwise, and why."""
+    if isinstance(body, LegCovered):
+        return msgspec.structs.replace(_leg(LEG_COVERED, event, body.agency, body), covered_by=body.covered_by, at=body.at)
+    return msgspec.structs.replace(
+        _leg(LEG_RESCHEDULED, event, body.agency, body),
+        reason=body.why,
+        delivered_due=body.due.delivered,
+        seen_due=body.due.seen,
+        accepted_due=body.due.accepted,
+        active_due=body.due.active,
+    )
 
 
 LET_GO = {LegVoided: LEG_VOIDED, LegWithdrawn: LEG_WITHDRAWN, WithdrawalAsked: WITHDRAWAL_ASKED, WithdrawalRefused: WITHDRAWAL_REFUSED}

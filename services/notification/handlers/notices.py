@@ -16,6 +16,7 @@ from shared.contracts.notification import ANSWER_REFUSED, ENDPOINT_TESTED, REPOR
 from shared.contracts.operations import DeadlinesStalled, StreamParked
 from shared.contracts.referral import (
     AnswerRefused,
+    Dues,
     LegAccepted,
     LegActive,
     LegDeclined,
@@ -28,6 +29,7 @@ from shared.contracts.referral import (
     PressAnswered,
     PressMissed,
 )
+from shared.contracts.stories import LegCovered, LegRescheduled
 from shared.errors import RuleBroken
 from shared.messages import Decision, Message, Moment, Response
 
@@ -49,17 +51,16 @@ def handle(body: Any, notice: Notice | None, event: str, at: Moment) -> Decision
 @handle.register
 def tell_leg_issued(body: LegIssued, notice: Notice | None, event: str, at: Moment) -> Decision:
     """The agency learns what it owes, with a link by which its duty officer accepts."""
-    due, county = body.due, _known(at).county(body.region)
-    issued = msgspec.structs.replace(
-        _of_leg(notice, body, at),
-        region=county,
-        delivered_due=due.delivered,
-        seen_due=due.seen,
-        accepted_due=due.accepted,
-        active_due=due.active,
-        done_due=due.done,
-    )
+    issued = _due(msgspec.structs.replace(_of_leg(notice, body, at), region=_known(at).county(body.region)), body.due)
     return _tell(issued, [telling.leg_issued(body, event, _known(at), at.now)], at)
+
+
+@handle.register(LegCovered)
+@handle.register(LegRescheduled)
+def tell_leg_covered(body: LegCovered | LegRescheduled, notice: Notice | None, event: str, at: Moment) -> Decision:
+    """The agency learns of another report of a child for which it works, or that its clocks run otherwise."""
+    told = _of_leg(notice, body, at)
+    return _tell(_due(told, body.due) if isinstance(body, LegRescheduled) else told, [telling.leg_covered(body, event)], at)
 
 
 @handle.register(LegEscalated)
@@ -266,6 +267,17 @@ def _of_leg(notice: Notice | None, body: LegEvent, at: Moment) -> Notice:
         department=body.department,
         duty=body.duty,
         grade=body.grade,
+    )
+
+
+def _due(notice: Notice, due: Dues) -> Notice:
+    return msgspec.structs.replace(
+        notice,
+        delivered_due=due.delivered,
+        seen_due=due.seen,
+        accepted_due=due.accepted,
+        active_due=due.active,
+        done_due=due.done,
     )
 
 
