@@ -192,7 +192,10 @@ class Legs(msgspec.Struct, frozen=True):
 async def counted(
     engine: AsyncEngine, places: frozenset[str] | None, period: tuple[datetime, datetime]
 ) -> tuple[tuple[Cases, ...], tuple[Legs, ...]]:
-    """What came of the cases that were opened in the period: the index of cases by time bounds what is read, whatever else is stored."""
+    """What came of the cases that were opened in the period: the index of cases by time bounds what is read, whatever else is stored.
+
+    A leg that another case of the same child covers is no second duty: it is counted there.
+    """
     within = [col(CaseRow.opened_at) >= period[0], col(CaseRow.opened_at) < period[1], *of_case(Wanted(places=places))]
     closed = case((col(CaseRow.closed_at).is_(None), literal("open")), else_=literal("closed"))
     by_case = (CaseRow.grade, closed)
@@ -200,7 +203,7 @@ async def counted(
     outcome = case((col(LegRow.ended) == "fulfilled", col(LegRow.end_code)), else_=None)
     by_leg = (LegRow.duty, LegRow.step, CaseRow.grade, _state(), outcome, overdue, col(LegRow.missed) != "")
     cases = select(*by_case, func.count()).where(*within).group_by(*_places(by_case))
-    legs = select(*by_leg, func.count()).where(*within).group_by(*_places(by_leg))  # type: ignore[call-overload]
+    legs = select(*by_leg, func.count()).where(*within, col(LegRow.covered_by).is_(None)).group_by(*_places(by_leg))  # type: ignore[call-overload]
     legs = legs.join(CaseRow, col(LegRow.case_id) == col(CaseRow.id))
     async with AsyncSession(engine) as session:
         return tuple(Cases(*row) for row in await session.exec(cases)), tuple(Legs(*row) for row in await session.exec(legs))

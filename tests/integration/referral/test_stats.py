@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -97,6 +98,15 @@ async def test_a_period_is_bounded_and_bounds_what_is_counted(desk: Desk, referr
         assert (refused.status_code, refused.json()["errors"][0]["rule"]) == (422, "period")
     assert (await desk.call("operator", "GET", "joint/stats", params={**period(), "region": "999999"})).status_code == 422
     assert (await desk.call("operator", "GET", "joint/stats")).status_code == 422
+
+
+async def test_a_duty_that_another_case_of_the_child_covers_is_counted_once(desk: Desk, referral: Referral) -> None:
+    child = uuid4()
+    first = await referral.report("K3", groups=("K3",), kind="other", about=child)
+    await referral.report("K3", groups=("K3",), kind="other", about=child)
+    assert summed(await counted(desk, "operator"), "duty") == {("school_return",): 1, ("assess_and_register",): 1}
+    entries = (await desk.call("operator", "GET", "ledgers/suspected_dropouts")).json()["legs"]
+    assert [row["leg"] for row in entries] == [str(of(first, "school_return").id)]
 
 
 async def test_no_value_of_a_single_child_is_among_the_counts(desk: Desk, referral: Referral) -> None:
