@@ -91,11 +91,12 @@ def _due(about: Row, cases: list[Row], names: Names, now: datetime) -> Iterator[
             clocks = {name: clock for name, clock in leg["clocks"].items() if clock["due"] and clock["at"] is None}
             waits = [_next(name, clock["due"], now) for name, clock in clocks.items() if not clock["missed"]]
             rung = [_next(f"rung {leg['rungs_fired']}", leg["next_rung"], now)] if leg["next_rung"] else []
+            rung += [_next("held until", leg["held"]["until"], now)] if leg.get("held") else []
             look = [_next("case looked at again", case["next_due"], now)] if case["next_due"] and not (waits or rung) else []
             yield {
                 "about": names.leg(leg["leg"]),
                 **{name: leg[name] for name in ("leg", "agency", "department", "duty")},
-                "state": next((fact for fact in reversed(FACTS) if leg["clocks"][fact]["at"]), "issued"),
+                "state": leg.get("state") or next((fact for fact in reversed(FACTS) if leg["clocks"][fact]["at"]), "issued"),
                 "overdue": [name for name, clock in clocks.items() if clock["missed"]],
                 "next": sorted([*waits, *rung, *look], key=lambda step: instant(step["at"])),
             }

@@ -41,6 +41,10 @@ SENTENCES = {
     "withdrawal.refused": "kept by {by} via {via}",
     "leg.withdrawn": "let go by {by} via {via}: {reason}",
     "leg.voided": "void, says {by}: {reason}",
+    "leg.held": "held by {by} via {via} until {until}: {reason}",
+    "leg.resumed": "goes on, via {via}",
+    "leg.lapsed": "lapsed: {agency} had accepted and did not act by {due}",
+    "leg.undeliverable": "undeliverable: no way to {agency} was left ({error})",
     "leg.claimed": "an officer of {agency} has it",
     "leg.released": "lies in the queue of {agency} again",
     "leg.overdue": "overdue: {agency} not {clock} by {due}",
@@ -55,6 +59,7 @@ SENTENCES = {
     "notice.delivered": "{party} told of {about} via {channel}, attempt {attempt}",
     "notice.delayed": "{party} not reached with {about} via {channel}, attempt {attempt}: {error}",
     "notice.unroutable": "no way to {party} is known yet: its notice of {about} waits",
+    "notice.undeliverable": "{party} not to be reached with {about}: {error}",
     "link.answered": "the button behind a link of {agency} was pressed: {answer}",
 }
 
@@ -84,7 +89,7 @@ class _Facts(dict[str, Any]):
         value = super().__getitem__(name)
         if isinstance(value, list):
             return ", ".join(map(str, value)) or "-"
-        return when(value) if name == "due" and isinstance(value, str) else "-" if value is None else value
+        return when(value) if name in ("due", "until") and isinstance(value, str) else "-" if value is None else value
 
 
 def short_type(name: str) -> str:
@@ -172,6 +177,7 @@ TAILS: dict[str, Callable[[Mapping[str, Any], Names], list[str]]] = {
     "leg.forwarded": _declined,
     "leg.stepped": _answered,
     "leg.fulfilled": _answered,
+    "leg.held": _answered,
     "leg.withdrawn": _answered,
     "withdrawal.refused": _answered,
     "leg.escalated": _late,

@@ -12,9 +12,9 @@ from faststream.kafka.annotations import KafkaMessage
 
 from services.referral import store
 from services.referral.domain.agency import agency_id
-from services.referral.domain.leg import REASONS, Answer, DeclineReason, ForwardReason, Move, Outcome
+from services.referral.domain.leg import REASONS, Answer, DeclineReason, ForwardReason, HoldReason, Move, Outcome
 from services.referral.domain.rule_rows import Code
-from services.referral.handlers import NoteDelivery, OpenCase, RefuseUnreadable, TakeAnswer
+from services.referral.handlers import NoteDelivery, NoteUndeliverable, OpenCase, RefuseUnreadable, TakeAnswer
 from shared.broker import Listener, Read, Route, Unreadable, hand, subscriber
 from shared.contracts import intake, notification
 from shared.errors import NotFound
@@ -58,6 +58,7 @@ def report_accepted(event: intake.ReportAccepted, _: Read) -> Sequence[Message]:
 def notification_listener(cases: Room) -> Listener:
     routes = (
         Route(notification.NoticeDelivered, cases, notice_delivered, "case"),
+        Route(notification.NoticeUndeliverable, cases, notice_undeliverable, "case"),
         Route(notification.LinkAnswered, cases, link_answered, "case"),
     )
     return Listener("referral", notification.TOPIC, routes, cases)
@@ -70,6 +71,13 @@ def notice_delivered(event: notification.NoticeDelivered, _: Read) -> Sequence[M
     return [Message(body=NoteDelivery(event.leg, event.party), aggregate=case_of(event.leg))]
 
 
+def notice_undeliverable(event: notification.NoticeUndeliverable, _: Read) -> Sequence[Message]:
+    """The same holds of a notice that was given up."""
+    if event.about != "leg.issued" or event.leg is None:
+        return []
+    return [Message(body=NoteUndeliverable(event.leg, event.party, event.error), aggregate=case_of(event.leg))]
+
+
 def link_answered(event: notification.LinkAnswered, item: Read) -> Sequence[Message]:
     answer = TakeAnswer(leg=event.leg, agency=event.agency, answer=event.answer, via="link", claimed_at=event.at)
     return [Message(body=answer, aggregate=case_of(event.leg), actor=event.agency, received=item.record.timestamp)]
@@ -80,12 +88,13 @@ class Reply(msgspec.Struct, frozen=True):
 
     leg: UUID
     answer: Literal[Answer, Move]
-    reason: Literal[DeclineReason, ForwardReason] | None = None
+    reason: Literal[DeclineReason, ForwardReason, HoldReason] | None = None
     outcome: Outcome | None = None
     at: datetime | None = None
     to: str | None = None
     step: Code | None = None
     details: dict[Code, tuple[Code, ...]] = {}
+    until: datetime | None = None
 
 
 _reply = msgspec.json.Decoder(Reply)
@@ -129,6 +138,8 @@ def answer_of(record: Record) -> Message:
     reply, agency = _reply.decode(record.value or b""), speaker(record)
     if reply.answer in REASONS and reply.reason not in REASONS[reply.answer]:
         raise ValueError("reason-missing")
+    if reply.answer == "held" and (reply.until is None or reply.until.tzinfo is None):
+        raise ValueError("until-missing")
     claimed = reply.at if reply.at is not None and reply.at.tzinfo is not None else None
     answer = TakeAnswer(
         leg=reply.leg,
@@ -140,6 +151,7 @@ def answer_of(record: Record) -> Message:
         to=reply.to,
         step=reply.step,
         details=reply.details,
+        until=reply.until,
         partition=record.partition,
         offset=record.offset,
     )

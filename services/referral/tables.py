@@ -102,6 +102,13 @@ class LegRow(SQLModel, table=True):
     covered_by: UUID | None = None
     covers: str = Field(default="", sa_column_kwargs={"server_default": text("''")})
     doubts: bytes = Field(default=b"[]", sa_column_kwargs={"server_default": text("'[]'")})
+    held_from: datetime | None = Field(default=None, sa_column=moment(nullable=True))
+    held_at: datetime | None = Field(default=None, sa_column=moment(nullable=True))
+    held_until: datetime | None = Field(default=None, sa_column=moment(nullable=True))
+    held_code: str | None = None
+    lapsed_at: datetime | None = Field(default=None, sa_column=moment(nullable=True))
+    undeliverable_at: datetime | None = Field(default=None, sa_column=moment(nullable=True))
+    undeliverable_code: str | None = None
     __table_args__ = (
         Index("leg_case", "case_id"),
         Index("leg_open_duty", "case_id", "agency", "duty", unique=True, postgresql_where=text("ended is null")),
@@ -123,6 +130,10 @@ class LegRow(SQLModel, table=True):
             "covered_by is null or (covers = '' and coalesce(delivered_due, seen_due, accepted_due, active_due, done_due) is null)",
             name="leg_covered_has_no_clock",
         ),
+        CheckConstraint("num_nulls(held_at, held_until, held_code) in (0, 3)", name="leg_hold_is_whole"),
+        CheckConstraint("held_until is null or (ended is null and held_until > held_at)", name="leg_hold_of_open"),
+        CheckConstraint("lapsed_at is null or accepted_at is not null", name="leg_lapsed_implies"),
+        CheckConstraint("num_nulls(undeliverable_at, undeliverable_code) in (0, 2)", name="leg_undeliverable_is_whole"),
     )
 
 

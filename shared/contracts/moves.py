@@ -1,4 +1,4 @@
-"""What does referral say of a leg that goes on to another agency, is let go of, or was an error?"""
+"""What does referral say of a leg that goes on to another agency, is let go of, put off or an error, and of one that nobody acts on or nothing reaches?"""
 
 from datetime import datetime
 from typing import ClassVar
@@ -49,10 +49,47 @@ class LegVoided(LegFact, frozen=True, kw_only=True):
     reason: str
 
 
+class LegHeld(LegFact, frozen=True, kw_only=True):
+    """The agency has put the leg off for `reason`: its clocks `active` and `done` stand still `until` then, and run out at these times."""
+
+    type_: ClassVar[str] = "heli.leg.held.v1"
+    reason: str
+    until: datetime
+    active_due: datetime | None
+    done_due: datetime | None
+
+
+class LegResumed(LegFact, frozen=True, kw_only=True):
+    """The leg goes on, because its time is over (`via` time) or its agency says so; its clocks run out at these times."""
+
+    type_: ClassVar[str] = "heli.leg.resumed.v1"
+    active_due: datetime | None
+    done_due: datetime | None
+
+
+class LegLapsed(LegEvent, frozen=True, kw_only=True):
+    """The agency had accepted and did not act by `due`: the acceptance counts no more, the leg lies in its queue, and its ladder rings."""
+
+    type_: ClassVar[str] = "heli.leg.lapsed.v1"
+    due: datetime
+
+
+class LegUndeliverable(LegEvent, frozen=True, kw_only=True):
+    """Every way to the agency was given up (`error` is the last one's slug). Technical, and no refusal: the ladder goes on without it."""
+
+    type_: ClassVar[str] = "heli.leg.undeliverable.v1"
+    error: str
+    at: datetime
+
+
 EVENTS = (
     LegForwarded,
     WithdrawalAsked,
     WithdrawalRefused,
     LegWithdrawn,
     LegVoided,
+    LegHeld,
+    LegResumed,
+    LegLapsed,
+    LegUndeliverable,
 )

@@ -89,6 +89,13 @@ class NoticeUnroutable(NoticeEvent, frozen=True, kw_only=True):
     type_: ClassVar[str] = "heli.notice.unroutable.v1"
 
 
+class NoticeUndeliverable(NoticeEvent, frozen=True, kw_only=True):
+    """Every way to this party was given up: the notice was not delivered, and will not be. `error` is the last one's."""
+
+    type_: ClassVar[str] = "heli.notice.undeliverable.v1"
+    error: str
+
+
 class LinkAnswered(Event, frozen=True, kw_only=True):
     """The button of a one-tap link was pressed by whoever holds it: an answer to a leg."""
 
@@ -189,4 +196,4 @@ def feed_headers(*, about: str, code: str, delivery: UUID, subject: str, at: dat
     return tuple((name, value.encode()) for name, value in pairs.items())
 
 
-EVENTS = (NoticeDelivered, NoticeDelayed, NoticeUnroutable, LinkAnswered, EndpointChanged)
+EVENTS = (NoticeDelivered, NoticeDelayed, NoticeUnroutable, NoticeUndeliverable, LinkAnswered, EndpointChanged)

@@ -23,7 +23,7 @@ from tests.guards.sources import ROOT, Fault, shown
 IDS = {"report", "case", "leg", "child", "notice", "delivery", "replaces", "replaced_by", "story", "covered_by"}
 TIMES = {
     "at", "claimed_at", "seen_at", "received_at", "issued_at", "due", "delivered", "seen", "accepted", "active", "done", "active_due",
-    "done_due", "delivered_due", "seen_due", "accepted_due", "next_due", "since",
+    "done_due", "delivered_due", "seen_due", "accepted_due", "next_due", "since", "until",
 }  # fmt: skip
 NUMBERS = {"number", "legs", "rung", "times", "attempt", "version", "partition", "offset"}
 FLAGS = {"unassigned", "late", "webhook", "feed", "enabled", "active", "estimated"}

@@ -89,7 +89,7 @@ def _tell(notice: Notice, data: NoticeData, at: Moment) -> Step:
         traceparent=at.traceparent,
         created_at=at.now,
     )
-    return _routed(notice, wish, at) or Step((wish,), (NoticeUnroutable(**_concerning(notice, wish)),))
+    return _routed(notice, wish, at) or Step((wish,), (NoticeUnroutable(**concerning(notice, wish)),))
 
 
 def _routed(notice: Notice, wish: Delivery, at: Moment) -> Step | None:
@@ -159,7 +159,7 @@ def _attempt(notice: Notice, delivery: Delivery, at: Moment) -> Step:
         return Step((delivery.end(State.ENDED),))
     if endpoint is None or endpoint.url is None or not endpoint.enabled:
         waiting = msgspec.structs.replace(delivery, state=State.WAITING, due=at.now + LOOK[0])
-        return Step((waiting,), (NoticeUnroutable(**_concerning(notice, delivery)),))
+        return Step((waiting,), (NoticeUnroutable(**concerning(notice, delivery)),))
     unheard = (_delayed(notice, delivery, "unheard", at.now),) if delivery.state is State.LEASED else ()
     leased = msgspec.structs.replace(delivery, state=State.LEASED, attempt=delivery.attempt + 1, due=at.now + LEASE)
     return Step((leased,), unheard, (_sending(notice, leased, endpoint.url, endpoint.secrets),))
@@ -209,9 +209,7 @@ def arrived(notice: Notice, delivery: Delivery, attempt: int, at: Moment) -> Ste
     if not delivery.open:
         return Step()
     delivered = msgspec.structs.replace(delivery.end(State.DELIVERED), delivered_at=at.now)
-    event = NoticeDelivered(
-        **_concerning(notice, delivery), delivery=delivery.id, channel=str(delivery.channel), attempt=attempt, at=at.now
-    )
+    event = NoticeDelivered(**concerning(notice, delivery), delivery=delivery.id, channel=str(delivery.channel), attempt=attempt, at=at.now)
     return Step((delivered,), (event,))
 
 
@@ -227,7 +225,7 @@ def end_waiting(notice: Notice) -> Step:
 
 def _delayed(notice: Notice, delivery: Delivery, error: str, next_due: datetime | None) -> NoticeDelayed:
     return NoticeDelayed(
-        **_concerning(notice, delivery),
+        **concerning(notice, delivery),
         delivery=delivery.id,
         channel=str(delivery.channel),
         attempt=delivery.attempt,
@@ -236,7 +234,7 @@ def _delayed(notice: Notice, delivery: Delivery, error: str, next_due: datetime 
     )
 
 
-def _concerning(notice: Notice, delivery: Delivery) -> dict[str, Any]:
+def concerning(notice: Notice, delivery: Delivery) -> dict[str, Any]:
     return {
         "concerns": str(notice.case_id or notice.report or delivery.party),
         "notice": notice.id,

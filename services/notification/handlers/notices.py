@@ -40,7 +40,7 @@ def decide(notice: Notice | None, message: Message, at: Moment) -> Decision:
 
 def tick(notice: Notice, at: Moment) -> Decision:
     ticked, step = domain.tick(notice, at)
-    return Decision(aggregate=ticked, events=step.events, sends=step.sends)
+    return Decision(aggregate=ticked, events=(*step.events, *domain.given_up(notice, ticked)), sends=step.sends)
 
 
 @singledispatch
@@ -211,7 +211,8 @@ def note_attempt_ended(body: AttemptEnded, notice: Notice | None, _event: str, a
         step = domain.arrived(notice, delivery, body.attempt, at)
     else:
         step = domain.attempt_ended(notice, delivery, body.attempt, body.error, body.retry_after, at)
-    return Decision(aggregate=notice.having(step.deliveries), events=step.events)
+    ended = notice.having(step.deliveries)
+    return Decision(aggregate=ended, events=(*step.events, *domain.given_up(notice, ended)))
 
 
 class BrokerAcknowledged(msgspec.Struct, frozen=True, kw_only=True):

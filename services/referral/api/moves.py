@@ -8,7 +8,7 @@ from fastapi import Response as HttpResponse
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from services.referral.domain.agency import CODE
-from services.referral.domain.leg import ForwardReason, VoidReason, WithdrawalReason
+from services.referral.domain.leg import ForwardReason, HoldReason, VoidReason, WithdrawalReason
 from services.referral.handlers import AskWithdrawal, TakeAnswer, VoidLeg
 from shared.http import enter, keyed, message_of, reply
 from shared.identifiers import case_of
@@ -34,6 +34,13 @@ class ForwardBody(MoveBody):
     reason: ForwardReason
 
 
+class HoldBody(MoveBody):
+    """`until`: when the leg goes on by itself."""
+
+    reason: HoldReason
+    until: AwareDatetime
+
+
 class WithdrawalBody(BaseModel):
     """Why the agency should let go of it: a code."""
 
@@ -52,6 +59,18 @@ class VoidBody(BaseModel):
 async def forwarded(leg: UUID, body: ForwardBody, request: Request, caller: Agency) -> HttpResponse:
     """The duty goes on to another agency, or back; its clocks run on. 409 where it cannot, with the state of the leg."""
     return await _moved(request, caller, leg, "forwarded", claimed_at=body.at, code=body.reason, to=body.to)
+
+
+@router.post("/legs/{leg}/held")
+async def held(leg: UUID, body: HoldBody, request: Request, caller: Agency) -> HttpResponse:
+    """The caller puts an accepted leg off: `active` and `done` stand still until then, no longer than the rules allow. 409 otherwise."""
+    return await _moved(request, caller, leg, "held", claimed_at=body.at, code=body.reason, until=body.until)
+
+
+@router.post("/legs/{leg}/resumed")
+async def resumed(leg: UUID, request: Request, caller: Agency, body: MoveBody | None = None) -> HttpResponse:
+    """The caller goes on before the time is over; its clocks too. 409 `not-held` otherwise."""
+    return await _moved(request, caller, leg, "resumed", claimed_at=body.at if body else None)
 
 
 @router.post("/legs/{leg}/withdrawal")

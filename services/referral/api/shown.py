@@ -39,9 +39,7 @@ def leg_shown(row: LegRow, case: CaseRow) -> dict[str, Any]:
         "state": leg.state,
         "covered_by": leg.covered_by,
         "claimed_at": leg.claimed_at,
-        "withdrawal": {"asked_at": leg.withdrawal_at, "by": leg.withdrawal_by, "reason": leg.withdrawal_code}
-        if leg.withdrawal_at
-        else None,
+        **beside(leg),
         "step": leg.step,
         "ended": leg.ended,
         "end_code": leg.end_code,
@@ -57,6 +55,18 @@ def leg_shown(row: LegRow, case: CaseRow) -> dict[str, Any]:
 def whole_leg(row: LegRow, case: CaseRow) -> dict[str, Any]:
     """To the agency whose leg it is: its path too. Nobody else reads what, say, the police decided."""
     return {**leg_shown(row, case), **msgspec.to_builtins(way_of(Leg(**row.model_dump())))}
+
+
+def beside(leg: Leg) -> dict[str, Any]:
+    """What stands beside the state: asked to let go, held, lapsed, undeliverable; each null while it does not."""
+    return {
+        "withdrawal": {"asked_at": leg.withdrawal_at, "by": leg.withdrawal_by, "reason": leg.withdrawal_code}
+        if leg.withdrawal_at
+        else None,
+        "held": {"at": leg.held_at, "until": leg.held_until, "reason": leg.held_code} if leg.held_until else None,
+        "lapsed_at": leg.lapsed_at,
+        "undeliverable": {"at": leg.undeliverable_at, "reason": leg.undeliverable_code} if leg.undeliverable_at else None,
+    }
 
 
 def rungs_shown(leg: Leg) -> list[dict[str, Any]]:

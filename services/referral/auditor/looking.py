@@ -22,6 +22,7 @@ COLUMNS = ", ".join(
     [f"{clock}_due" for clock in CLOCKS]
     + [f"{clock}_at" for clock in CLOCKS[:-1]]
     + ["missed", "ladder_from", "rung", "rung_at", "repeats", "rang_at", "quiet_until", "acks", "terms", "pressed_by", "presses"]
+    + ["held_until"]
 )
 CLOCK_DUE = " or ".join(
     f"({clock}_due <= $4 and strpos(missed, '{clock}') = 0{'' if clock == 'done' else f' and {clock}_at is null'})" for clock in CLOCKS
@@ -31,7 +32,8 @@ PAGE_OF = (
     f" order by agency, issued_at, id limit {PAGE}),"
     " edge as (select agency, issued_at, id from page order by agency desc, issued_at desc, id desc limit 1)"
     " select edge.agency as to_agency, edge.issued_at as to_issued, edge.id as to_id, (select count(*) from page) as looked, one.*"
-    f" from edge left join (select id, {COLUMNS} from page where {CLOCK_DUE} or ladder_from is not null or pressed_by is not null) as one on true"
+    f" from edge left join (select id, {COLUMNS} from page where {CLOCK_DUE} or ladder_from is not null or pressed_by is not null"
+    " or held_until <= $4) as one on true"
 )
 THESE = f"select id, {COLUMNS} from leg where ended is null and id = any($1::uuid[])"
 

@@ -21,7 +21,7 @@ class Unfired(NamedTuple):
 
 def unfired(leg: Mapping[str, Any], now: datetime) -> list[Unfired]:
     """Everything of an open leg that is due at `now` and not recorded as done, oldest first."""
-    found = [*_clocks(leg), *_rings(leg), *_press(leg)]
+    found = [*_clocks(leg), *_rings(leg), *_press(leg), *_resuming(leg)]
     return sorted((one for one in found if one.due <= now), key=lambda one: one.due)
 
 
@@ -35,9 +35,15 @@ def _clocks(leg: Mapping[str, Any]) -> list[Unfired]:
     ]
 
 
+def _resuming(leg: Mapping[str, Any]) -> list[Unfired]:
+    """A held leg goes on when its time is over."""
+    return [Unfired(leg["id"], "resume", leg["held_until"])] if leg["held_until"] is not None else []
+
+
 def _rings(leg: Mapping[str, Any]) -> list[Unfired]:
     """The next rung and the next repeat of the last one. The ladder rests while every clock that ran out has been met since."""
-    silent = [clock for clock in leg["missed"].split() if not _met(leg, clock)]
+    still = ("active", "done") if leg["held_until"] is not None else ()
+    silent = [clock for clock in leg["missed"].split() if not _met(leg, clock) and clock not in still]
     if not silent or leg["ladder_from"] is None:
         return []
     terms = _terms(leg["terms"])

@@ -62,5 +62,6 @@ def onward(case: Case, leg: Leg, to: Holder, now: datetime) -> Leg:
         step=leg.step,
         way=leg.way,
         doubts=leg.doubts,
+        held_from=leg.held_from,
     )
     return msgspec.structs.replace(fresh, **dues)

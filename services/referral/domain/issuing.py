@@ -14,6 +14,8 @@ from services.referral.domain.leg import CLOCKS, FACTS, Leg, RungOf, Terms
 from services.referral.domain.routing import Holder
 from services.referral.domain.rules import Clocks, Duty, Ladder
 from shared.calendar import Calendar, Period
+from shared.contracts.envelope import Event
+from shared.contracts.moves import LegLapsed
 from shared.contracts.referral import Dues, LegIssued, LegOverdue
 from shared.identifiers import leg_id
 
@@ -82,15 +84,22 @@ def about(case: Case, leg: Leg) -> dict[str, Any]:
     }
 
 
-def overdue(case: Case, leg: Leg, at: datetime) -> tuple[Leg, tuple[LegOverdue, ...]]:
-    """The leg with every clock that had run out by then as a fact, and what is said of each."""
+def overdue(case: Case, leg: Leg, at: datetime) -> tuple[Leg, tuple[Event, ...]]:
+    """The leg with every clock that had run out by then as a fact, and what is said of each.
+
+    An acceptance after which nothing came has lapsed with the clock `active`: the leg is nobody's in its agency's queue again.
+    """
     missing = leg.missing_at(at)
     if not missing:
         return leg, ()
     first = leg.ladder_from or min(due for _, due in missing)
     missed = " ".join([*leg.missed.split(), *(clock for clock, _ in missing)])
-    said = tuple(LegOverdue(**about(case, leg), clock=clock, due=due) for clock, due in missing)
-    return msgspec.structs.replace(leg, missed=missed, ladder_from=first).armed(), said
+    said: list[Event] = [LegOverdue(**about(case, leg), clock=clock, due=due) for clock, due in missing]
+    moved = msgspec.structs.replace(leg, missed=missed, ladder_from=first)
+    if leg.accepted_at is not None and leg.active_due is not None and any(clock == "active" for clock, _ in missing):
+        moved = msgspec.structs.replace(moved, lapsed_at=at, claimed_by=None, claimed_at=None)
+        said.append(LegLapsed(**about(case, leg), due=leg.active_due))
+    return moved.armed(), tuple(said)
 
 
 def replacement(case: Case, leg: Leg, up: Holder, now: datetime) -> Leg:

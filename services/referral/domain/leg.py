@@ -1,6 +1,6 @@
 """What is known of one duty of one agency, and which clock or rung of it is next? A leg collects facts; it is not a chain."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal, get_args
 from uuid import UUID
 
@@ -10,13 +10,15 @@ from services.referral.domain.ladder import Acknowledged, Climb, RungOf, Terms, 
 from shared.errors import RuleBroken
 
 __all__ = [
-    "CLOCKS", "ENDS", "FACTS", "REASONS", "Acknowledged", "Answer", "DeclineReason", "Fact", "ForwardReason", "Leg", "Move", "Outcome",
+    "CLOCKS", "ENDS", "FACTS", "REASONS", "Acknowledged", "Answer", "DeclineReason", "Fact", "ForwardReason", "HoldReason", "Leg", "Move", "Outcome",
     "RungOf", "Terms", "VoidReason", "WithdrawalReason", "acknowledged_of", "terms_of",
 ]  # fmt: skip
 
 FACTS = ("delivered", "seen", "accepted", "active")
 """A machine did it, a person did it, an agency did it, it acts. A later fact implies the earlier ones."""
 CLOCKS = (*FACTS, "done")
+PAUSED = ("active", "done")
+"""The clocks that stand still while a leg is held; that it reached a person and was accepted is not put off."""
 ENDS = ("fulfilled", "declined", "forwarded", "withdrawn", "void")
 Fact = Literal["delivered", "seen", "accepted", "active"]
 Answer = Literal["seen", "accepted", "active", "declined", "fulfilled"]
@@ -24,14 +26,19 @@ DeclineReason = Literal["not_my_region", "not_my_duty", "no_capacity", "already_
 ForwardReason = Literal["not_my_region", "not_my_duty", "child_moved", "better_placed", "returned", "other"]
 WithdrawalReason = Literal["duplicate", "resolved_elsewhere", "issued_in_error", "child_moved", "other"]
 VoidReason = Literal["issued_in_error", "duplicate", "wrong_child", "test", "other"]
-Move = Literal["forwarded", "withdrawn", "kept"]
+HoldReason = Literal["waiting_for_agency", "waiting_for_guardian", "waiting_for_papers", "child_away", "court_pending", "other"]
+Move = Literal["forwarded", "withdrawn", "kept", "held", "resumed"]
 """What an agency may do with its leg beside answering it."""
 Outcome = Literal[
     "child_safe", "guardian_returned", "carer_named", "placed", "back_in_school", "hukou_registered", "registered",
     "handed_over", "not_substantiated", "leave_approved", "record_ended", "other",
 ]  # fmt: skip
 """Codes only: a reason in words would carry personal values into events."""
-REASONS: dict[str, tuple[str, ...]] = {"declined": get_args(DeclineReason), "forwarded": get_args(ForwardReason)}
+REASONS: dict[str, tuple[str, ...]] = {
+    "declined": get_args(DeclineReason),
+    "forwarded": get_args(ForwardReason),
+    "held": get_args(HoldReason),
+}
 """Which step needs a reason, and which ones it may give."""
 
 
@@ -46,6 +53,8 @@ class Leg(msgspec.Struct, frozen=True):
     the legs of other cases that this one covers, space-separated. `doubts`: clocks counted through a year without a published calendar.
     `claimed_by`: the handle under which its agency knows the officer who works on it; never said outside of that agency.
     `withdrawal_at`, `_by`, `_code`: who has asked the agency, and why, to let go of it.
+    `held_from`: when it was held for the first time; `held_at`, `_until`, `_code` only while it is.
+    `lapsed_at`: it was accepted, and nothing followed. `undeliverable_at`, `_code`: every way to its agency was given up.
     """
 
     id: UUID
@@ -93,6 +102,13 @@ class Leg(msgspec.Struct, frozen=True):
     covered_by: UUID | None = None
     covers: str = ""
     doubts: bytes = b"[]"
+    held_from: datetime | None = None
+    held_at: datetime | None = None
+    held_until: datetime | None = None
+    held_code: str | None = None
+    lapsed_at: datetime | None = None
+    undeliverable_at: datetime | None = None
+    undeliverable_code: str | None = None
 
     @property
     def open(self) -> bool:
@@ -100,9 +116,13 @@ class Leg(msgspec.Struct, frozen=True):
 
     @property
     def state(self) -> str:
-        """The furthest fact, or the end: what a caller is told."""
-        if self.ended is None and self.covered_by is not None:
+        """The furthest fact, or the end: what a caller is told. What is covered, has lapsed or cannot be delivered has its own word."""
+        if self.open and self.covered_by is not None:
             return "covered"
+        if self.open and self.lapsed_at is not None and self.active_at is None:
+            return "lapsed"
+        if self.open and self.undeliverable_at is not None and self.delivered_at is None:
+            return "undeliverable"
         return self.ended or next((fact for fact in reversed(FACTS) if getattr(self, f"{fact}_at")), "issued")
 
     def met(self, clock: str) -> bool:
@@ -114,7 +134,24 @@ class Leg(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(self, **{f"{name}_at": at for name in implied if getattr(self, f"{name}_at") is None})
 
     def with_end(self, end: str, code: str, at: datetime) -> "Leg":
-        return msgspec.structs.replace(self, ended=end, ended_at=at, end_code=code, rung_due=None)
+        over = self if self.held_until is None else self.resumed(at)
+        return msgspec.structs.replace(over, ended=end, ended_at=at, end_code=code, rung_due=None)
+
+    def on_hold(self, at: datetime, until: datetime, code: str) -> "Leg":
+        """Its paused clocks run out so much later: what is stored is when they will, also while it is held."""
+        held = msgspec.structs.replace(self, held_from=self.held_from or at, held_at=at, held_until=until, held_code=code)
+        return held.postponed(until - at)
+
+    def resumed(self, at: datetime) -> "Leg":
+        """Its clocks go on; what was not used of the pause is taken back."""
+        unused = max((self.held_until or at) - at, timedelta(0))
+        return msgspec.structs.replace(self, held_at=None, held_until=None, held_code=None).postponed(-unused)
+
+    def postponed(self, by: timedelta) -> "Leg":
+        """Its paused clocks, unless they ran out or were met, later (or earlier) by so much."""
+        missed = self.missed.split()
+        dues = {f"{clock}_due": getattr(self, f"{clock}_due") for clock in PAUSED if clock not in missed and not self.met(clock)}
+        return msgspec.structs.replace(self, **{name: due + by for name, due in dues.items() if due is not None})
 
     def must_be_open(self) -> None:
         if self.ended is not None:
@@ -146,8 +183,9 @@ class Leg(msgspec.Struct, frozen=True):
 
     @property
     def unmet(self) -> tuple[str, ...]:
-        """The clocks that ran out and have not been met since."""
-        return tuple(clock for clock in self.missed.split() if not self.met(clock))
+        """The clocks that ran out and have not been met since; not those that stand still."""
+        still = PAUSED if self.held_until is not None else ()
+        return tuple(clock for clock in self.missed.split() if not self.met(clock) and clock not in still)
 
     def waits_for_office(self) -> bool:
         """Nothing but clocks that end with a day is missed, and such a ring may wait until the office opens."""
@@ -180,6 +218,7 @@ class Leg(msgspec.Struct, frozen=True):
         dues = (
             self.rung_due,
             self.press_due,
+            self.held_until,
             None if self.delivered_at or "delivered" in missed else self.delivered_due,
             None if self.seen_at or "seen" in missed else self.seen_due,
             None if self.accepted_at or "accepted" in missed else self.accepted_due,

@@ -63,11 +63,16 @@ def oversees(known: Knowledge, agency: str, region: str) -> bool:
 
 
 def told_by(known: Knowledge, leg: Leg, who: str, region: str) -> str:
-    """Whom a rung tells. One that is missing or was told already gives way to the joint-conference office, then to those above it."""
+    """Whom a rung tells. Where no way leads to the agency itself, its superior; one that is missing or was told already gives way to the joint-conference office, then to those above it."""
     told = leg.told.split()
     office = joint_conference(known, region).agency
     own = known.directory.get(leg.agency)
-    named = {"duty_officer": leg.agency, "superior": own.superior if own else None, "city_joint_conference": _city(known, region)}
+    superior = own.superior if own else None
+    named = {
+        "duty_officer": superior if leg.state == "undeliverable" else leg.agency,
+        "superior": superior,
+        "city_joint_conference": _city(known, region),
+    }
     planned = named.get(who, office)
     line = [planned, *_line_up(known, office)]
     active = [

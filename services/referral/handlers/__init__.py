@@ -7,8 +7,10 @@ from services.referral.handlers.cases import OpenCase, tick
 from services.referral.handlers.chain import forward
 from services.referral.handlers.claims import ClaimLeg
 from services.referral.handlers.covering import decide
+from services.referral.handlers.holding import hold
 from services.referral.handlers.notes import note_of
 from services.referral.handlers.pressing import AnswerPress, ClosePress, PressLegs
+from services.referral.handlers.reaching import NoteUndeliverable
 from services.referral.handlers.rules import MoveRules
 from services.referral.handlers.stories import LinkCase, UnlinkCase
 from services.referral.handlers.withdrawing import AskWithdrawal, VoidLeg
@@ -22,6 +24,7 @@ __all__ = [
     "LinkCase",
     "MoveRules",
     "NoteDelivery",
+    "NoteUndeliverable",
     "OpenCase",
     "PressLegs",
     "PutAgency",
@@ -31,6 +34,7 @@ __all__ = [
     "VoidLeg",
     "decide",
     "forward",
+    "hold",
     "note_of",
     "rest",
     "tick",

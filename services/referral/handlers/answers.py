@@ -10,6 +10,7 @@ from services.referral.domain import routing
 from services.referral.domain.agency import keys_up
 from services.referral.domain.case import Case
 from services.referral.domain.doubts import scheduled
+from services.referral.domain.holding import resume
 from services.referral.domain.issuing import about, issued, overdue, replacement
 from services.referral.domain.leg import FACTS, Leg, terms_of
 from services.referral.domain.paths import Details, must_be_told, with_details, with_step
@@ -56,7 +57,7 @@ def note_delivery(body: NoteDelivery, case: Case | None, at: Moment) -> Decision
 class TakeAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """An agency answers, or makes another move with its leg. `via`: http, topic or link; `claimed_at` is what it says.
 
-    `code`: a reason or outcome; `to`: the agency to which it forwards.
+    `code`: a reason or outcome; `to`: the agency to which it forwards; `until`: how long it is held.
     `step`: with `active`, a step of the duty's path; `details`: with a step or with `fulfilled`, codes of the duty.
     """
 
@@ -67,6 +68,7 @@ class TakeAnswer(msgspec.Struct, frozen=True, kw_only=True):
     claimed_at: datetime | None = None
     code: str | None = None
     to: str | None = None
+    until: datetime | None = None
     step: str | None = None
     details: Details = {}
     partition: int | None = None
@@ -119,6 +121,9 @@ def _moved(body: TakeAnswer, case: Case, leg: Leg, at: Moment) -> Decision:
         return _stepped(case, leg, body, at)
     if body.answer in MOVES:
         return MOVES[body.answer](body, case, leg, at)
+    if body.answer == "active" and leg.held_until is not None:  # whoever acts holds no longer
+        resumed, back = resume(case, leg, at.received, body.via)
+        return _saying_first((back,), _with_fact(case, resumed, body.answer, body.via, body.claimed_at, at))
     if body.answer in FACTS:
         return _with_fact(case, leg, body.answer, body.via, body.claimed_at, at)
     if body.answer == "fulfilled":

@@ -9,6 +9,7 @@ import msgspec
 from services.referral.domain import routing
 from services.referral.domain.agency import keys_up
 from services.referral.domain.case import REVIEW, Case
+from services.referral.domain.holding import paused_over
 from services.referral.domain.issuing import about, issue, issued, overdue
 from services.referral.domain.leg import Leg, terms_of
 from services.referral.domain.routing import Holder, Knowledge
@@ -139,11 +140,12 @@ def tick(case: Case, at: Moment) -> Decision:
     events: list[Event] = [*said]
     legs = []
     for leg in case.legs.values():
-        rung, new = _rung(*overdue(case, leg, at.now), case, at)
+        resumed, back = paused_over(case, leg, at.now)
+        rung, new = _rung(*overdue(case, resumed, at.now), case, at)
         moved, silent = unanswered(rung, case, at)
         if moved is not leg:  # also one that now waits for an office to open, of which there is nothing to say
             legs.append(moved)
-            events.extend((*new, *silent))
+            events.extend((*back, *new, *silent))
     review = at.now + REVIEW if case.review_due <= at.now else case.review_due
     moved_case = msgspec.structs.replace(case, review_due=review).with_legs(*legs)
     closed = closing(moved_case, tuple(events), at)  # nobody owes it: it came to be so before there was a rule for that
@@ -157,7 +159,7 @@ def _rung(leg: Leg, events: tuple[Event, ...], case: Case, at: Moment) -> tuple[
         return waits, events
     rung = leg.rings()[0]
     if rung is not None and rung <= at.now:
-        moved, rang = _fired(leg, case, at)
+        moved, rang = fired(leg, case, at)
     elif rung is not None and rung < at.now + timedelta(seconds=terms_of(leg).gap):  # the sweep is late: the next rung speaks instead
         return leg.not_repeated().armed(), events
     else:
@@ -175,13 +177,14 @@ def _until_open(leg: Leg, case: Case, at: Moment) -> Leg | None:
     return msgspec.structs.replace(leg, quiet_until=opening).armed() if opening > at.now else None
 
 
-def _fired(leg: Leg, case: Case, at: Moment) -> tuple[Leg, Event]:
+def fired(leg: Leg, case: Case, at: Moment) -> tuple[Leg, Event]:
+    """The next rung of the ladder fires."""
     who = terms_of(leg).rungs[leg.rung].who
     to = routing.told_by(at.reference, leg, who, case.region)
     late = leg.rung_due is not None and leg.rung_due < at.now - timedelta(minutes=1)
-    fired = LegEscalated(**about(case, leg), rung=leg.rung, who=who, to=to, clock=leg.unmet[0], late=late)
+    event = LegEscalated(**about(case, leg), rung=leg.rung, who=who, to=to, clock=leg.unmet[0], late=late)
     told = " ".join([*leg.told.split(), to])
-    return msgspec.structs.replace(leg, rung=leg.rung + 1, rung_at=at.now, rang_at=at.now, repeats=0, told=told), fired
+    return msgspec.structs.replace(leg, rung=leg.rung + 1, rung_at=at.now, rang_at=at.now, repeats=0, told=told), event
 
 
 def _repeated(leg: Leg, case: Case, at: Moment) -> tuple[Leg, Event]:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import asyncpg
 import msgspec
-from sqlalchemy import ARRAY, ColumnElement, String, and_, any_, func, literal, or_
+from sqlalchemy import ARRAY, ColumnElement, String, and_, any_, func, literal, not_, or_
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col, select, tuple_
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -154,8 +154,16 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     ledger: Ledger | None = None
 
 
-LEG_STATES = ("open", "ended", "any", "issued", "covered", *FACTS, *ENDS)
-"""What a list of legs may be narrowed to: whether it runs, its furthest fact while it does, or its end."""
+LAPSED = and_(col(LegRow.lapsed_at).is_not(None), col(LegRow.active_at).is_(None))
+UNDELIVERABLE = and_(col(LegRow.undeliverable_at).is_not(None), col(LegRow.delivered_at).is_(None))
+BESIDE = {
+    "covered": col(LegRow.covered_by).is_not(None),
+    "held": col(LegRow.held_until).is_not(None),
+    "lapsed": LAPSED,
+    "undeliverable": UNDELIVERABLE,
+}
+LEG_STATES = ("open", "ended", "any", "issued", *FACTS, *BESIDE, *ENDS)
+"""What a list of legs may be narrowed to: whether it runs, its furthest fact while it does, what stands beside that, or its end."""
 Position = tuple[datetime, UUID] | None
 NOW = select(func.heli_now()).scalar_subquery()
 
@@ -230,8 +238,8 @@ def _in_state(state: str) -> list[ColumnElement[bool]]:
         return [col(LegRow.ended).is_not(None)]
     if state in ENDS:
         return [col(LegRow.ended) == state]
-    if state == "covered":
-        return [col(LegRow.ended).is_(None), col(LegRow.covered_by).is_not(None)]
+    if state in BESIDE:
+        return [col(LegRow.ended).is_(None), BESIDE[state]]
     return [col(LegRow.ended).is_(None), col(LegRow.covered_by).is_(None), *_furthest(state)]
 
 
@@ -242,7 +250,8 @@ def _furthest(state: str) -> list[ColumnElement[bool]]:
     reached = FACTS.index(state) + 1 if state in FACTS else 0
     known = [col(getattr(LegRow, f"{FACTS[reached - 1]}_at")).is_not(None)] if reached else []
     beyond = [col(getattr(LegRow, f"{FACTS[reached]}_at")).is_(None)] if reached < len(FACTS) else []
-    return [*known, *beyond]
+    own_word = {"issued": [not_(UNDELIVERABLE)], "accepted": [not_(LAPSED)]}.get(state, [])
+    return [*known, *beyond, *own_word]
 
 
 async def legs_held(engine: AsyncEngine, agency: str, keys: list[UUID]) -> set[UUID]:

@@ -103,7 +103,8 @@ def test_after_five_days_a_delivery_has_failed(left: float, state: State) -> Non
     after = KEPT.total_seconds() - left
     body = handlers.AttemptEnded(delivery=only(notice).id, attempt=1, error="status-500")
     decision = notices.hear(body, notice, moment(WEBHOOK, after))
-    (event,) = decision.events
+    event, *lost = decision.events
+    assert [type(said).__name__ for said in lost] == (["NoticeUndeliverable"] if state is State.FAILED else [])
     assert only(decision.aggregate).state is state
     assert isinstance(event, NoticeDelayed)
     assert (event.next_due is None) == (state is State.FAILED)

@@ -49,6 +49,7 @@ def legs(draw: st.DrawFn) -> Leg:
         rang_at=draw(minutes) if rung else None,
         repeats=draw(st.integers(0, 3)) if rung else 0,
         quiet_until=draw(maybe),
+        held_until=draw(maybe),
         acks=msgspec.json.encode(acks),
     )
     press = Press(1, "jc-county", NOW - HOUR, draw(minutes), "late")
@@ -67,7 +68,8 @@ def test_both_agree_on_every_clock_and_ring_of_any_leg(leg: Leg, now: datetime) 
     rung, repeat = leg.rings()
     rings = {f"rung {leg.rung}": rung, f"repeat {leg.rung - 1}/{leg.repeats + 1}": repeat}
     press = {"press 1": leg.press_due} if leg.press_due is not None and leg.press_due <= now else {}
-    assert found == press | clocks | {what: at for what, at in rings.items() if at is not None and at <= now}
+    resume = {"resume": leg.held_until} if leg.held_until is not None and leg.held_until <= now else {}
+    assert found == press | resume | clocks | {what: at for what, at in rings.items() if at is not None and at <= now}
 
 
 @given(legs(), minutes)
