@@ -21,7 +21,7 @@ COMMANDS = {
     "key": "Issue (add) and revoke the bearer tokens of partner systems.",
     "report": "File a report from a shell (post) and follow it (progress).",
     "agencies": "Enter agencies from .xlsx or .csv (import), make the directory of a province for trials (province).",
-    "joint": "What the joint conference sees: what is overdue, who answered late, who reported late (overdue, answers, reporters).",
+    "joint": "What the joint conference sees: what is overdue, who answered late, who reported late (overdue, answers, reporters, unreported).",
     "rules": "Show, check, compare and ask the decision table (table, check, diff, explain).",
     "calendar": "When does a period end (due --from TIME --working-days N)?",
     "trace": "Print the journey of a report: who was told, who answered, what is due next (CODE, --json).",

@@ -17,6 +17,7 @@ SENTENCES = {
     "report.accepted": "accepted from a {reporter_kind}: {what}",
     "report.progressed": "the reporter may know: {department} {fact}",
     "report.stalled": "stalled: its cases were to be open by {due}",
+    "report.missed": "{by} says that {party} ({reporter_kind}) owed this report: {reason}",
     "report.read": "read by {agency} as {department} ({role}): {fields}",
     "case.opened": "case opened, {grade}: {legs} legs",
     "case.closed": "case closed: every leg has ended",

@@ -47,6 +47,13 @@ def reporters(*, region: Region = None, since: Since = None, until: Since = None
     _print("units", rows, as_json, lambda row: f"{row['late']} of {row['reports']} late, half within {row['median_seconds'] / 3600:.1f} h")
 
 
+@app.command()
+def unreported(*, region: Region = None, as_json: Json = False) -> None:
+    """Reports that a unit owed and another one made, as a joint-conference office has named them."""
+    rows = _all("intake/joint/unreported", "reports", region=region)
+    _print("reports", rows, as_json, lambda row: ", ".join(f"{one['unit']}: {one['reason']}" for one in row["unreported"]))
+
+
 def _counts(found: dict[str, int]) -> str:
     return ", ".join(f"{name}: {count}" for name, count in found.items()) or "-"
 
@@ -77,6 +84,6 @@ def _print(name: str, rows: list[dict[str, Any]], as_json: bool, told: Callable[
         print(json.dumps({name: rows}, ensure_ascii=False))
         return
     for row in rows:
-        print(f"{row.get('agency') or row['party']:<28} {told(row)}")
+        print(f"{row.get('agency') or row.get('party') or row['code']:<28} {told(row)}")
     if not rows:
         print("Nothing.")

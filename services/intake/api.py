@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
@@ -16,7 +16,7 @@ from services.intake import store
 from services.intake.domain.content import narrow
 from services.intake.domain.lateness import GROUPS_ALONE, LONGEST, PERIOD, WITH_SITUATION, places_in
 from services.intake.domain.told import Told, Unit, content_of, faults
-from services.intake.handlers import CODE_KEY, FileReport, Reading, ReadReport
+from services.intake.handlers import CODE_KEY, FileReport, NameUnreported, Reading, ReadReport, unreported_shown
 from shared import paging
 from shared.calendar import SHANGHAI
 from shared.contracts.directory import JOINT_CONFERENCE
@@ -168,6 +168,52 @@ async def reporters(
     late = {"with_situation_seconds": limits[0], "groups_alone_seconds": limits[1]}
     view = {"late_after": {name: limit.total_seconds() for name, limit in late.items()} | {"basis": "local"}, "units": rows}
     return _private({**view, "since": since, "until": until, "next": paging.following(found, asked.limit, "since")})
+
+
+class UnreportedBody(BaseModel):
+    """Which unit owed the report, what kind it is, and why the office says so; `withdrawn` takes it back."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+    unit: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+    reporter_kind: Annotated[str, Field(pattern=r"^[a-z_]{1,40}$")]
+    reason: Literal["knew", "should_have_noticed", "refused", "other", "withdrawn"]
+
+
+@router.post("/joint/reports/{report}/unreported")
+async def name_unreported(
+    report: str, body: UnreportedBody, request: Request, caller: Annotated[Caller, Depends(Allow("agency"))]
+) -> HttpResponse:
+    """A joint-conference office names a unit that owed this report and did not make it. The same word twice is the same result."""
+    places, found = _overseen(caller, None), await store.find(request.app.state.engine, report)
+    if found is None or places is None or found.region not in places:
+        raise NotFound
+    wish = NameUnreported(office=caller.party, unit=body.unit, reporter_kind=body.reporter_kind, reason=body.reason)
+    message = Message(body=wish, aggregate=found.id, actor=f"{caller.party}/{caller.role}", traceparent=message_of(request))
+    return reply(await enter(request.app.state.reports, message))
+
+
+class UnreportedAsked(BaseModel):
+    """A page of the list."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+    region: str | None = Field(default=None, pattern=r"^(\d{6}|\d{9}|\d{12})$")
+    after: str | None = Field(default=None, description="`next` of the page before.")
+    limit: int = Field(default=50, ge=1, le=paging.MOST)
+
+
+@router.get("/joint/unreported")
+async def unreported(
+    request: Request, caller: Annotated[Caller, Depends(Allow("agency", "operator"))], asked: Annotated[UnreportedAsked, Query()]
+) -> HttpResponse:
+    """The other half of the accountability list: reports of the office's region that a unit owed and another one made."""
+    place = paging.position(asked.after)
+    found = await store.unreported(request.app.state.engine, _overseen(caller, asked.region), place, asked.limit)
+    rows = [
+        {"report": row.id, "code": format_short_code(row.code), "received_at": row.received_at, "by": row.party}
+        | {"unreported": unreported_shown(row.unreported.split())}
+        for row in found
+    ]
+    return _private({"reports": rows, "next": paging.following(found, asked.limit, "received_at")})
 
 
 def _overseen(caller: Caller, region: str | None) -> frozenset[str] | None:

@@ -1,5 +1,6 @@
 """What happens in intake? One pure function per message, its type beside it."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from functools import singledispatch
 from typing import Any, NamedTuple
@@ -11,7 +12,7 @@ from services.intake.domain.content import Content, Person, sight
 from services.intake.domain.report import Kin, Leg, Report, opened_within
 from services.intake.domain.told import fault
 from shared.calendar import SHANGHAI
-from shared.contracts.intake import ChildNamed, ReportAccepted, ReportProgressed, ReportRead, ReportStalled
+from shared.contracts.intake import ChildNamed, ReportAccepted, ReportMissed, ReportProgressed, ReportRead, ReportStalled
 from shared.contracts.moves import LegForwarded, LegVoided, LegWithdrawn
 from shared.contracts.referral import (
     CaseOpened,
@@ -26,7 +27,7 @@ from shared.contracts.referral import (
     LegSeen,
 )
 from shared.contracts.stories import CaseLinked, CaseUnlinked, LegCovered
-from shared.errors import RuleBroken
+from shared.errors import NotFound, RuleBroken
 from shared.identifiers import format_short_code
 from shared.messages import Decision, Message, Moment, Response
 
@@ -109,6 +110,41 @@ def accept(body: FileReport, _: Report | None, at: Moment) -> Decision:
         children=children,
     )
     return Decision(aggregate=report, events=(event,), response=_receipt(report))
+
+
+class NameUnreported(msgspec.Struct, frozen=True, kw_only=True):
+    """An office says which unit owed this report and kept silent; `withdrawn` as the reason takes it back."""
+
+    office: str
+    unit: str
+    reporter_kind: str
+    reason: str
+
+
+@handle.register
+def name_unreported(body: NameUnreported, report: Report | None, at: Moment) -> Decision:
+    """The same word twice is one event; who made the report did not miss it."""
+    if report is None:
+        raise NotFound
+    if body.unit == report.party:
+        raise RuleBroken("reported-it", "This unit made the report.")
+    moved = report.with_unreported(body.unit, body.reporter_kind, None if body.reason == "withdrawn" else body.reason)
+    response = Response.json(200, {"report": report.id, "unreported": unreported_shown(moved.unreported)})
+    if set(moved.unreported) == set(report.unreported):
+        return Decision(aggregate=report, response=response)
+    if len(moved.unreported) > MOST_UNREPORTED:
+        raise RuleBroken("too-many-units", f"At most {MOST_UNREPORTED} units are named for one report.")
+    event = ReportMissed(
+        report=report.id, code=report.code, party=body.unit, reporter_kind=body.reporter_kind, reason=body.reason, by=body.office, at=at.now
+    )
+    return Decision(aggregate=moved, events=(event,), response=response)
+
+
+MOST_UNREPORTED = 20
+
+
+def unreported_shown(entries: Sequence[str]) -> list[dict[str, str]]:
+    return [dict(zip(("unit", "reporter_kind", "reason"), entry.split("/"), strict=True)) for entry in entries]
 
 
 def _named(person: Person) -> ChildNamed:

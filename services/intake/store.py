@@ -55,15 +55,15 @@ def _changed(loaded: dict[UUID, Report], changed: list[Report], parts: str) -> l
 
 def _row(report: Report) -> Any:
     """Lists as text: `unnest` would flatten an array of arrays."""
-    lists = {name: " ".join(map(str, getattr(report, name))) for name in ("situations", "groups", "opened")}
+    lists = {name: " ".join(map(str, getattr(report, name))) for name in ("situations", "groups", "opened", "unreported")}
     return SimpleNamespace(**{**msgspec.structs.asdict(report), **lists})
 
 
 def _report(row: Any, legs: dict[UUID, Leg], stories: dict[UUID, Story]) -> Report:
     found = dict(row)
     opened = tuple(map(int, found.pop("opened").split()))
-    situations, groups = (tuple(found.pop(name).split()) for name in ("situations", "groups"))
-    return Report(**found, situations=situations, groups=groups, opened=opened, legs=legs, stories=stories)
+    situations, groups, unreported = (tuple(found.pop(name).split()) for name in ("situations", "groups", "unreported"))
+    return Report(**found, situations=situations, groups=groups, unreported=unreported, opened=opened, legs=legs, stories=stories)
 
 
 async def _whole(db: Any, rows: list[Any]) -> dict[UUID, Report]:
@@ -150,6 +150,19 @@ async def reporting(
         rows = (await session.exec(query)).all()
     names = Reporting.__struct_fields__
     return [msgspec.convert(dict(zip(names, map(_plain, row), strict=True)), Reporting) for row in rows]
+
+
+async def unreported(
+    engine: AsyncEngine, places: frozenset[str] | None, after: tuple[datetime, UUID] | None, limit: int
+) -> list[ReportRow]:
+    """Reports that some unit owed and another one made, oldest first."""
+    query = select(ReportRow).where(col(ReportRow.unreported) != "").order_by(col(ReportRow.received_at), col(ReportRow.id)).limit(limit)
+    if places is not None:
+        query = query.where(col(ReportRow.region) == any_(literal(sorted(places), ARRAY(String))))
+    if after is not None:
+        query = query.where(tuple_(col(ReportRow.received_at), col(ReportRow.id)) > after)
+    async with AsyncSession(engine) as session:
+        return list((await session.exec(query)).all())
 
 
 def _plain(value: Any) -> Any:

@@ -38,12 +38,14 @@ class ReportRow(SQLModel, table=True):
     version: int
     trace: str
     next_due: datetime | None = Field(default=None, sa_column=moment(nullable=True))
+    unreported: str = Field(default="", sa_column_kwargs={"server_default": text("''")})
     __table_args__ = (
         UniqueConstraint("code", name="report_code_key"),
         CheckConstraint("minors > 0", name="report_minors"),
         CheckConstraint("situations <> '' or groups <> ''", name="report_reason"),
         CheckConstraint("opened_at is not null or stalled_at is not null or next_due is not null", name="report_clock"),
         Index("report_received", "received_at", "id"),
+        Index("report_unreported", "received_at", "id", postgresql_where=text("unreported <> ''")),
         Index("report_due", "next_due", postgresql_where=text("next_due is not null")),
     )
 

@@ -76,4 +76,15 @@ class ReportRead(IntakeEvent, frozen=True, kw_only=True):
     fields: tuple[str, ...]
 
 
-EVENTS = (ReportAccepted, ReportProgressed, ReportStalled, ReportRead)
+class ReportMissed(IntakeEvent, frozen=True, kw_only=True):
+    """A joint-conference office (`by`) says that the unit `party` owed this report and did not make it; `reason` is a code, `withdrawn` takes it back."""
+
+    type_: ClassVar[str] = "heli.report.missed.v1"
+    party: str
+    reporter_kind: str
+    reason: str
+    by: str
+    at: datetime
+
+
+EVENTS = (ReportAccepted, ReportProgressed, ReportStalled, ReportRead, ReportMissed)

@@ -62,6 +62,7 @@ class Kin(msgspec.Struct, frozen=True):
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """One report, without what is personal in it: `content` is there only while the report is new and not yet saved.
 
+    `unreported`: units that owed this report and did not make it, as a joint-conference office says: `unit/kind/reason`.
     `party` is the reporter unit, `groups` all groups named in it, `minors` the number of cases owed, `opened` the numbers of
     the children whose case is open.
     """
@@ -84,6 +85,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     version: int = 0
     trace: str = ""
     next_due: datetime | None = None
+    unreported: tuple[str, ...] = ()
     legs: dict[UUID, Leg] = {}
     stories: dict[UUID, Story] = {}
     content: bytes = b""
@@ -97,6 +99,11 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         if self.opened_at is not None or len(opened) < self.minors:
             return msgspec.structs.replace(self, opened=opened)
         return msgspec.structs.replace(self, opened=opened, opened_at=now, next_due=None)
+
+    def with_unreported(self, unit: str, kind: str, reason: str | None) -> "Report":
+        """One entry for each unit, the last word counts; no reason takes it back."""
+        others = tuple(entry for entry in self.unreported if entry.partition("/")[0] != unit)
+        return msgspec.structs.replace(self, unreported=others if reason is None else (*others, f"{unit}/{kind}/{reason}"))
 
     def open_legs(self, agency: str) -> list[Leg]:
         """The right to read: what the agency owes and has not ended."""

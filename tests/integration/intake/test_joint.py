@@ -70,3 +70,26 @@ async def test_a_period_and_pages_bound_the_list(intake: Intake) -> None:
     for query, rule in (("?since=2025-01-01T00:00:00Z&until=2026-11-01T00:00:00Z", "period"), ("?region=999999", "region-unknown")):
         refused = await intake.get(f"joint/reporters{query}", office(intake))
         assert (refused.status_code, refused.json()["errors"][0]["rule"]) == (422, rule)
+
+
+async def test_an_office_names_who_owed_a_report_and_takes_it_back(intake: Intake) -> None:
+    report, _ = await intake.filed()
+    path = f"/intake/joint/reports/{report}/unreported"
+    said = {"unit": "school-9", "reporter_kind": "school", "reason": "knew"}
+    stranger, beside = intake.agency("police"), office(intake, "239902000000")
+    assert (await intake.http.post(path, json=said, headers=stranger)).status_code == 403
+    assert (await intake.http.post(path, json=said, headers=beside)).status_code == 404
+    first, again = [await intake.http.post(path, json=said, headers=office(intake)) for _ in range(2)]
+    assert (first.status_code, first.content, first.json()["unreported"]) == (200, again.content, [said])
+    own = await intake.http.post(path, json=said | {"unit": "school-1"}, headers=office(intake))
+    assert (own.status_code, own.json()["title"]) == (409, "reported-it")
+    assert (await intake.http.post(path, json=said | {"reason": "她"}, headers=office(intake))).status_code == 422
+    (row,) = (await intake.get("joint/unreported", office(intake))).json()["reports"]
+    assert (row["report"], row["by"], row["unreported"]) == (str(report), "school-1", [said])
+    assert (await intake.get("joint/unreported", beside)).json()["reports"] == []
+    assert (await intake.get("joint/unreported", intake.agency("police"))).status_code == 403
+    await intake.http.post(path, json=said | {"reason": "withdrawn"}, headers=office(intake))
+    assert (await intake.get("joint/unreported", intake.operator())).json()["reports"] == []
+    assert [(e["party"], e["reason"], e["by"]) for e in await intake.events("report.missed")] == [
+        ("school-9", "knew", "jc-county"), ("school-9", "withdrawn", "jc-county"),
+    ]  # fmt: skip
