@@ -5,14 +5,12 @@ from uuid import UUID
 
 import msgspec
 
-from services.referral.domain.agency import keys_up
+from services.referral.domain import routing
 from services.referral.domain.case import Case
 from services.referral.domain.issuing import about
 from services.referral.domain.leg import Leg
 from services.referral.domain.press import MOST, Press, answered, current, having, presses_of
-from services.referral.domain.routing import Knowledge
 from services.referral.handlers.dispatch import handle
-from shared.contracts.directory import JOINT_CONFERENCE
 from shared.contracts.envelope import Event
 from shared.contracts.referral import LegPressed, PressAnswered, PressClosed, PressMissed
 from shared.errors import Fault, NotFound, Problem, RuleBroken
@@ -34,7 +32,7 @@ class PressLegs(msgspec.Struct, frozen=True, kw_only=True):
 @handle.register
 def press_legs(body: PressLegs, case: Case | None, at: Moment) -> Decision:
     """Only in the office's own region: to anybody else there is nothing here. The same wish again is the same result."""
-    if case is None or not oversees(at.reference, body.office, case):
+    if case is None or not routing.oversees(at.reference, body.office, case.region):
         raise NotFound
     legs = [leg for leg in case.legs.values() if body.leg in (None, leg.id) and body.agency in (None, leg.agency)]
     if not legs:
@@ -51,14 +49,6 @@ def press_legs(body: PressLegs, case: Case | None, at: Moment) -> Decision:
     new = [leg for leg, old in ((leg, case.legs[leg.number]) for leg in pressed) if leg is not old]
     events = tuple(_said(case, leg, at) for leg in new)
     return Decision(aggregate=case.with_legs(*new) if new else case, events=events, response=_shown(201, case, *pressed))
-
-
-def oversees(known: Knowledge, office: str, case: Case) -> bool:
-    """An active joint-conference office, in whose region the case lies."""
-    entry = known.directory.get(office)
-    if entry is None or not entry.active or entry.department != JOINT_CONFERENCE:
-        return False
-    return entry.region in keys_up(known.regions, case.region)
 
 
 def _same(open_: Press | None, body: PressLegs) -> bool:
