@@ -21,7 +21,7 @@ def event(seq: int, service: str, kind: str, after: timedelta = timedelta(), **d
 
 
 def published(entry: Entry, offset: int) -> Record:
-    headers = (("ce_id", entry.id.encode()), ("ce_subject", entry.subject.encode()))
+    headers = (("ce_id", entry.id.encode()), ("ce_type", entry.type.encode()), ("ce_subject", entry.subject.encode()))
     return Record(f"heli.{entry.service}.v1", 0, offset, CASE.encode(), b"{}", headers)
 
 
@@ -186,3 +186,10 @@ def test_one_wrong_thing_is_named(invariant: str, harm: Harm) -> None:
     found, ledger = sound()
     harm(found, ledger)
     assert invariant in {finding.invariant for finding in check(found, ledger)}
+
+
+def test_what_the_auditor_says_is_in_no_journal() -> None:
+    found, ledger = sound()
+    said = JOURNAL[1]._replace(id="said", service="operations", type="heli.deadlines.stalled.v1")
+    found.topics["heli.operations.v1"] = [published(said, 1)]
+    assert check(found, ledger) == []
