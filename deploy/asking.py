@@ -12,6 +12,7 @@ import typer
 
 TIMEOUT_SECONDS = 20
 WRONG_TOKEN, UNKNOWN, INCOMPLETE = 2, 3, 4
+UNANSWERABLE = 2
 """Exit codes of the commands that ask: what to do stands in the text beside each."""
 Found = TypeVar("Found")
 
@@ -28,6 +29,10 @@ class Silent(Exception):  # noqa: N818 - says what happened
     """The service does not answer as it should; the text says how."""
 
 
+class Refused(Silent):
+    """The service answers, and does not take the question; the text says which part of it, and why."""
+
+
 class Operator:
     """The four services through their edge, with an operator's bearer."""
 
@@ -35,7 +40,7 @@ class Operator:
         self._http = http
 
     async def ask(self, path: str, method: str = "GET", body: dict[str, Any] | None = None) -> dict[str, Any]:
-        """The JSON of a 200. Raises WrongToken, NotThere or Silent."""
+        """The JSON of a 200. Raises WrongToken, NotThere, Refused or Silent."""
         try:
             answer = await self._http.request(method, path, json=body)
         except httpx.HTTPError as reason:  # its text may quote a header, and that is the token
@@ -44,6 +49,8 @@ class Operator:
             raise WrongToken
         if answer.status_code == 404:  # noqa: PLR2004 - HTTP: not found
             raise NotThere
+        if answer.status_code == 422:  # noqa: PLR2004 - HTTP: not understood
+            raise Refused(f"does not take the question: {_faults_of(answer)}")
         try:
             found = answer.json() if answer.is_success else None
         except ValueError:
@@ -51,6 +58,15 @@ class Operator:
         if not isinstance(found, dict):
             raise Silent(_status_of(answer))
         return found
+
+
+def _faults_of(answer: httpx.Response) -> str:
+    try:
+        document = answer.json()
+        found = "; ".join(f"{fault['pointer'].lstrip('/')}: {fault['detail']} ({fault['rule']})" for fault in document.get("errors", ()))
+        return found or str(document["detail"])
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return _status_of(answer)
 
 
 def _status_of(answer: httpx.Response) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from deploy.asking import INCOMPLETE, NotThere, Operator, Silent, asked, connected
+from deploy.asking import INCOMPLETE, UNANSWERABLE, NotThere, Operator, Refused, Silent, asked, connected
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Overdue, late answers, late reports.")
 PAGE = 200
@@ -18,7 +18,7 @@ Json = Annotated[bool, typer.Option("--json", help="For programs.")]
 
 @app.command()
 def overdue(*, region: Region = None, as_json: Json = False) -> None:
-    """What is overdue now, by agency, the longest silent first. Exit code 2: token refused, 4: referral does not answer."""
+    """What is overdue now, by agency, the longest silent first. Exit code 2: token or question refused, 4: referral does not answer."""
     rows = _all("referral/joint/overdue", "agencies", region=region)
     _print(
         "agencies",
@@ -59,9 +59,12 @@ def _counts(found: dict[str, int]) -> str:
 
 
 def _all(path: str, name: str, **narrowed: str | None) -> list[dict[str, Any]]:
-    """Every page. Ends the command with 4 when the service does not answer as it should."""
+    """Every page. Ends the command with 2 when the service does not take the question, with 4 when it does not answer as it should."""
     try:
         return asked(_pages(path, name, {key: value for key, value in narrowed.items() if value is not None}))
+    except Refused as why:
+        print(f"{path.split('/', maxsplit=1)[0]} {why}", file=sys.stderr)
+        raise typer.Exit(UNANSWERABLE) from None
     except (Silent, NotThere) as how:
         print(f"{path.split('/', maxsplit=1)[0]} {how}. Repair: heli status", file=sys.stderr)
         raise typer.Exit(INCOMPLETE) from None

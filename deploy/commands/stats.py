@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from deploy.asking import INCOMPLETE, NotThere, Operator, Silent, asked, connected
+from deploy.asking import INCOMPLETE, UNANSWERABLE, NotThere, Operator, Refused, Silent, asked, connected
 from shared.calendar import SHANGHAI
 
 PAGE = 200
@@ -31,7 +31,11 @@ def stats(
 ) -> None:
     """Count what was opened and reported in these days. Exit code 2: token refused, or a question without an answer; 4: a service did not answer."""
     period = (_start(first.date()), _start(last.date() + timedelta(days=1)))
-    parts, missing = asked(_parts(region, period))
+    try:
+        parts, missing = asked(_parts(region, period))
+    except Refused as refusal:
+        print(f"heli stats: {refusal}", file=sys.stderr)
+        raise typer.Exit(UNANSWERABLE) from None
     found = {"region": region, "from": str(first.date()), "to": str(last.date()), **summed(parts), "missing": missing}
     print(json.dumps(found, ensure_ascii=False)) if as_json else _show(found)
     for name, why in missing.items():
@@ -52,6 +56,8 @@ async def _parts(region: str, period: tuple[str, str]) -> tuple[dict[str, Any], 
     found: dict[str, Any] = {}
     missing: dict[str, str] = {}
     for name, answer in zip(asking, answers, strict=True):
+        if isinstance(answer, Refused):
+            raise answer  # the question is wrong, and no part of an answer makes it right
         if isinstance(answer, Silent | NotThere):
             missing[name] = str(answer) or "knows no such counts"
         elif isinstance(answer, BaseException):
@@ -103,7 +109,7 @@ def _responsibilities(referral: Row) -> Iterator[Row]:
     """Each of the six, also one of which there was nothing: a zero is an answer."""
     for six in referral["responsibilities"]:
         rows = [row for row in referral["legs"] if row["responsibility"] == six["responsibility"]]
-        yield {**six, **_legs(rows)}
+        yield {**_legs(rows), **six}  # its own code, not the count by code that all legs have
 
 
 def _sum(rows: list[Row]) -> int:

@@ -44,10 +44,13 @@ class Services:
     def __init__(self) -> None:
         self.asked: list[httpx.Request] = []
         self.silent: set[str] = set()
+        self.refused: dict[str, str] | None = None
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         self.asked.append(request)
         service = request.url.path.split("/")[1]
+        if self.refused:
+            return httpx.Response(422, json={"title": "invalid", "detail": "Nothing can be counted.", "errors": [self.refused]})
         if service in self.silent:
             return httpx.Response(503, json={"title": "unavailable"})
         if service == "referral":
@@ -74,6 +77,7 @@ def test_counts_are_summed_by_each_thing_that_is_counted() -> None:
     assert (legs["outcome"], legs["state"]) == ({"hukou_registered": 4}, {"fulfilled": 4, "issued": 4})
     assert legs["responsibility"] == {"hukou": 7, "none": 1}
     assert [(row["title"], row["total"], row["overdue"]) for row in found["responsibilities"]] == [("户口登记", 7, 1), ("控辍保学", 0, 0)]
+    assert [row["responsibility"] for row in found["responsibilities"]] == ["hukou", "dropout_control"], "a program reads the code"
     assert found["reporting"] is None, "not known is not zero"
 
 
@@ -112,3 +116,10 @@ def test_a_service_that_does_not_answer_is_named_and_the_rest_is_shown(services:
 @pytest.mark.parametrize("words", [("stats",), ("stats", "--region", "230104", "--from", "yesterday", "--to", "2026-11-30")])
 def test_a_question_that_is_none_is_refused(words: tuple[str, ...]) -> None:
     assert heli(*words).exit_code == 2
+
+
+def test_what_a_service_does_not_take_is_said_in_its_words_and_is_no_silence(services: Services) -> None:
+    services.refused = {"pointer": "/since", "rule": "period", "detail": "A period ends after it begins."}
+    done = heli(*WORDS, "--json")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "since: A period ends after it begins. (period)" in done.stderr
