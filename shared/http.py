@@ -190,7 +190,9 @@ def invalid(error: RequestValidationError | ValidationError) -> Problem:
     faults = []
     for item in error.errors():
         rule = item["type"] if item["type"] != "value_error" else str(item["ctx"]["error"])
-        faults.append(_fault("/".join(_part(part) for part in item["loc"] if part not in ("body", "query", "path", "header")), rule))
+        faults.append(
+            _fault("/".join(_part(part) for part in item["loc"] if part not in ("body", "query", "path", "header")), rule, item.get("ctx"))
+        )
     return Problem(422, "invalid", "Some fields break a rule. Nothing was stored.", faults=tuple(faults))
 
 
@@ -198,7 +200,10 @@ def _part(name: object) -> str:
     return str(name) if _WORD.fullmatch(str(name)) else "?"
 
 
-def _fault(place: str, rule: str) -> Fault:
+def _fault(place: str, rule: str, about: dict[str, Any] | None = None) -> Fault:
+    """Of a closed list the words that it has: they are ours, and whoever mistyped one needs no second document."""
+    if about and rule in ("literal_error", "enum"):
+        return Fault(f"/{place}", rule, f"One of {about['expected']}.")
     return Fault(f"/{place}", rule, RULES.get(rule, "See the OpenAPI document for the form of this field."))
 
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import httpx
@@ -27,6 +27,7 @@ class Sent(BaseModel):
 
     value: Any = None
     at: Instant | None = None
+    word: Literal["this", "that"] = "this"
 
 
 @router.post("/sent")
@@ -148,3 +149,10 @@ async def test_the_server_itself_is_asked_what_it_takes() -> None:
             headers = dict(said[0]["headers"])
             assert said[0]["status"] == status
             assert (b"allow" in headers) if status == 204 else headers[b"content-type"] == b"application/problem+json"
+
+
+async def test_a_word_outside_of_a_closed_list_is_answered_with_the_list_and_not_with_the_word(client: httpx.AsyncClient) -> None:
+    answer = await client.post("/sent", json={"word": "secret"})
+    (fault,) = answer.json()["errors"]
+    assert (answer.status_code, fault["rule"], fault["detail"]) == (422, "literal_error", "One of 'this' or 'that'.")
+    assert "secret" not in answer.text
