@@ -85,6 +85,11 @@ def province(
         entries = divisions.agencies(code)
     except ValueError as reason:
         raise typer.BadParameter(str(reason), param_hint="CODE") from reason
+    if not any(entry["department"] == "township" for entry in entries):
+        left = (
+            "The division data has no township of this province: what a township owes falls to the joint-conference office of its county."
+        )
+        print(left, file=sys.stderr)
     text = divisions.as_yaml(entries, code)
     if out is None:
         print(text, end="")

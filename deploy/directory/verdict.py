@@ -14,6 +14,18 @@ COLUMNS = ("row", "code", "verdict", "field", "rule")
 RUNS = ("=", "+", "-", "@", "\t", "\r")
 """What makes Excel run the text of a cell."""
 SHOWN = 50
+MEANS = {
+    "string_pattern_mismatch": "missing, or not in the form that it needs",
+    "literal_error": "no word that is known here",
+    "department-unknown": "no department that is known here",
+    "region-unknown": "not in the division data",
+    "superior-unknown": "neither in the sheet nor in the directory",
+    "superior-circle": "stands above itself",
+    "yes-or-no": "neither yes (是) nor no (否)",
+    "left-without": "somebody was responsible, and nobody would be",
+    "without": "nobody is responsible there",
+}
+"""What a person reads beside a rule."""
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -63,8 +75,10 @@ def as_json(rows: list[Row], answer: dict[str, Any], *, dry_run: bool) -> dict[s
 
 def as_text(rows: list[Row], answer: dict[str, Any], *, dry_run: bool) -> Iterator[str]:
     rejected = [cells for row in rows if row.verdict == "rejected" for cells in row.cells()]
-    yield from (f"row {cells['row']}: {cells['code']}: {cells['field']}: {cells['rule']}" for cells in rejected[:SHOWN])
-    yield from (f"{gap['name']} ({gap['region']}): nobody for {gap['department']} ({gap['rule']})" for gap in answer["gaps"][:SHOWN])
+    yield from (
+        f"row {cells['row']}: {cells['code'] or '(no code)'}: {cells['field']}: {_said(cells['rule'])}" for cells in rejected[:SHOWN]
+    )
+    yield from (f"{gap['name']} ({gap['region']}): nobody for {gap['department']}: {_said(gap['rule'])}" for gap in answer["gaps"][:SHOWN])
     yield from answer["directory"][:SHOWN]
     more = max(0, len(rejected) - SHOWN) + max(0, len(answer["gaps"]) - SHOWN) + max(0, len(answer["directory"]) - SHOWN)
     if more:
@@ -78,6 +92,10 @@ def as_text(rows: list[Row], answer: dict[str, Any], *, dry_run: bool) -> Iterat
             if not dry_run or not possible(rows, answer)
             else "Nothing was changed: it was a dry run. Without --dry-run it is entered."
         )
+
+
+def _said(rule: str) -> str:
+    return f"{MEANS[rule]} ({rule})" if rule in MEANS else rule
 
 
 def possible(rows: list[Row], answer: dict[str, Any]) -> bool:

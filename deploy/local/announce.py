@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from deploy.local.state import State
+from deploy.local.state import AUDITOR, State
 
 
 def lines(state: State) -> list[tuple[str, str]]:
@@ -14,6 +14,7 @@ def lines(state: State) -> list[tuple[str, str]]:
     database = urlsplit(running.get("database", ""))
     return [
         ("URL", f"{state.url}  (/intake /referral /guardianship /notification)"),
+        ("auditor", f"http://127.0.0.1:{state.ports[AUDITOR]}/auditor/ready  (/auditor/metrics: deadlines that were not fired)"),
         ("Kafka", running.get("bootstrap", "not running")),
         ("PostgreSQL", f"{database.hostname}:{database.port}, user {database.username}, databases heli_intake, heli_referral, ..."),
         ("data", short(state.home)),

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from deploy.cli import app
 from deploy.directory import columns, province, verdict
 from deploy.directory.columns import Line, lines
 from services.referral.app import read_directory
@@ -93,7 +95,8 @@ def test_a_verdict_names_the_row_of_the_sheet_every_fault_and_cannot_run() -> No
     ]
     assert verdict.counts(rows) == {"created": 1, "rejected": 2}
     assert not verdict.possible(rows, answer)
-    assert "row 8: a3: region: region-unknown" in list(verdict.as_text(rows, answer, dry_run=False))
+    said = list(verdict.as_text(rows, answer, dry_run=False))
+    assert "row 8: a3: region: not in the division data (region-unknown)" in said, "a person reads words, a program the rule"
 
 
 def test_a_long_list_is_cut_and_says_so() -> None:
@@ -161,3 +164,9 @@ def test_any_province_can_be_made(code: str) -> None:
 def test_what_is_no_province_is_refused(code: str) -> None:
     with pytest.raises(ValueError, match="no code of a province"):
         province.agencies(code)
+
+
+@pytest.mark.parametrize(("code", "told"), [("520000", True), ("230000", False)])
+def test_a_province_without_townships_in_the_data_says_so(code: str, told: bool) -> None:  # noqa: FBT001 - parametrized
+    done = CliRunner().invoke(app, ["agencies", "province", code])
+    assert (done.exit_code, "no township" in done.stderr) == (0, told)
