@@ -175,7 +175,9 @@ class UnreportedBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
     unit: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
-    reporter_kind: Annotated[str, Field(pattern=r"^[a-z_]{1,40}$")]
+    reporter_kind: Literal[
+        "school", "kindergarten", "hospital", "village_committee", "social_work", "rescue_station", "welfare_home", "other"
+    ]
     reason: Literal["knew", "should_have_noticed", "refused", "other", "withdrawn"]
 
 

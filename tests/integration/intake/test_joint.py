@@ -83,7 +83,8 @@ async def test_an_office_names_who_owed_a_report_and_takes_it_back(intake: Intak
     assert (first.status_code, first.content, first.json()["unreported"]) == (200, again.content, [said])
     own = await intake.http.post(path, json=said | {"unit": "school-1"}, headers=office(intake))
     assert (own.status_code, own.json()["title"]) == (409, "reported-it")
-    assert (await intake.http.post(path, json=said | {"reason": "她"}, headers=office(intake))).status_code == 422
+    for wrong in ({"reason": "她"}, {"reporter_kind": "pub"}):
+        assert (await intake.http.post(path, json=said | wrong, headers=office(intake))).status_code == 422
     (row,) = (await intake.get("joint/unreported", office(intake))).json()["reports"]
     assert (row["report"], row["by"], row["unreported"]) == (str(report), "school-1", [said])
     assert (await intake.get("joint/unreported", beside)).json()["reports"] == []
