@@ -7,7 +7,9 @@ from fastapi import APIRouter, Depends, Request
 from fastapi import Response as HttpResponse
 from pydantic import BaseModel, ConfigDict
 
+from services.referral.api.directory import known_now
 from services.referral.api.shown import case_shown, linked_shown, whole_case
+from services.referral.domain import routing
 from services.referral.handlers import LinkCase, UnlinkCase
 from services.referral.store import stories
 from shared.errors import NotFound
@@ -64,13 +66,22 @@ async def order(request: Request, caller: Caller, body: Any) -> HttpResponse:
 
 @router.get("/cases/{case}")
 async def one(case: UUID, request: Request, caller: Ordering) -> HttpResponse:
-    """A case with the legs that the caller may see, and the cases linked to it, for whoever holds a leg of it or an open one of its story."""
-    engine, agency = request.app.state.engine, None if caller.kind == "operator" else caller.party
-    found = await stories.one_case(engine, case, agency)
+    """A case and the cases linked to it.
+
+    Whole for an operator, with all its legs for the joint-conference office of its place. An agency needs a leg of it, or an open one
+    of its story, and sees its own legs.
+    """
+    engine = request.app.state.engine
+    found = await stories.one_case(engine, case)
     if found is None:
         raise NotFound
-    linked = (await stories.linked_to(engine, [found[0]], agency)).get(case)
-    if agency is not None and not found[1] and linked is None:
+    row, legs = found
+    if caller.kind == "operator":
+        linked = (await stories.linked_to(engine, [row], None)).get(case, ())
+        return reply(Response.json(200, whole_case(row, legs) | linked_shown(row, linked)))
+    oversees = routing.oversees(await known_now(request), caller.party, row.region)
+    own = legs if oversees else [leg for leg in legs if leg.agency == caller.party]
+    linked = (await stories.linked_to(engine, [row], None if oversees else caller.party)).get(case, ())
+    if not oversees and not own and not linked:
         raise NotFound
-    show = whole_case if agency is None else case_shown
-    return reply(Response.json(200, show(*found) | linked_shown(found[0], linked or ())))
+    return reply(Response.json(200, case_shown(row, own) | linked_shown(row, linked)))

@@ -91,13 +91,12 @@ class Members:
                 yield case
 
 
-async def one_case(engine: AsyncEngine, key: UUID, agency: str | None) -> tuple[CaseRow, list[LegRow]] | None:
-    """A case with those of its legs that an agency holds or held; None for an agency: all."""
-    legs = select(LegRow).where(col(LegRow.case_id) == key).order_by(col(LegRow.number))
+async def one_case(engine: AsyncEngine, key: UUID) -> tuple[CaseRow, list[LegRow]] | None:
+    """A case with all its legs."""
     async with AsyncSession(engine) as session:
         case = (await session.exec(select(CaseRow).where(CaseRow.id == key))).first()
-        found = (await session.exec(legs if agency is None else legs.where(col(LegRow.agency) == agency))).all()
-    return None if case is None else (case, list(found))
+        legs = (await session.exec(select(LegRow).where(col(LegRow.case_id) == key).order_by(col(LegRow.number)))).all()
+    return None if case is None else (case, list(legs))
 
 
 Linked = Mapping[UUID, Sequence[CaseRow]]

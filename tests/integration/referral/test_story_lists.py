@@ -49,6 +49,17 @@ async def test_the_linked_cases_are_shown_to_whoever_holds_an_open_leg_of_the_st
     assert (await desk.call("police-county", "GET", f"cases/{other}")).json()["linked"] == []
 
 
+async def test_the_office_of_the_place_sees_every_leg_of_a_case_before_it_links_or_presses(desk: Desk) -> None:
+    child = uuid4()
+    school, hospital = await opened(desk, child, "school"), await opened(desk, child, "hospital")
+    seen = (await desk.call("jc-county", "GET", f"cases/{school}")).json()
+    whole = (await desk.call("operator", "GET", f"cases/{school}")).json()
+    assert [leg["leg"] for leg in seen["legs"]] == [leg["leg"] for leg in whole["legs"]]
+    assert len({leg["agency"] for leg in seen["legs"]}) > 1
+    assert [case["case"] for case in seen["linked"]] == [hospital]
+    assert not {"child", "region"} & {*seen, *seen["linked"][0]}
+
+
 async def test_a_covered_leg_is_in_no_queue_and_is_found_by_its_state(desk: Desk) -> None:
     child = uuid4()
     school, hospital = await opened(desk, child, "school"), await opened(desk, child, "hospital")
