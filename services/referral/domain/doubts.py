@@ -59,7 +59,8 @@ def cleared(leg: Leg, calendar: Calendar) -> Leg:
         return leg
     left = msgspec.structs.replace(leg, doubts=kept(doubt for doubt in doubts if doubt not in known))
     runs = [doubt for doubt in known if not leg.met(doubt.clock) and doubt.clock not in leg.missed.split()]
-    return scheduled(left, calendar, {doubt.clock: (doubt.start, doubt.period) for doubt in runs})
+    pause = left.pause_left()
+    return scheduled(left.postponed(-pause), calendar, {doubt.clock: (doubt.start, doubt.period) for doubt in runs}).postponed(pause)
 
 
 def shifted(leg: Leg, by: timedelta) -> bytes:

@@ -143,9 +143,14 @@ class Leg(msgspec.Struct, frozen=True):
         return held.postponed(until - at)
 
     def resumed(self, at: datetime) -> "Leg":
-        """Its clocks go on; what was not used of the pause is taken back."""
-        unused = max((self.held_until or at) - at, timedelta(0))
+        """Its clocks go on; what was not used of the pause is taken back, never more: a partner's record may be older than the pause."""
+        unused = self.pause_left(max(at, self.held_at or at))
         return msgspec.structs.replace(self, held_at=None, held_until=None, held_code=None).postponed(-unused)
+
+    def pause_left(self, since: datetime | None = None) -> timedelta:
+        """How much of the open pause lies behind this moment; all of it without one. Its paused clocks contain that much."""
+        begun = since or self.held_at
+        return max(self.held_until - begun, timedelta(0)) if self.held_until is not None and begun is not None else timedelta(0)
 
     def postponed(self, by: timedelta) -> "Leg":
         """Its paused clocks, unless they ran out or were met, later (or earlier) by so much."""

@@ -91,7 +91,9 @@ def rescheduled(case: Case, legs: list[Leg], why: str) -> tuple[Event, ...]:
 
 def _sooner(leg: Leg, duty: Duty, calendar: Calendar, now: datetime) -> Leg:
     clocks = {name: (now, getattr(duty.clocks, name).period) for name in awaited(leg)}
-    return msgspec.structs.replace(scheduled(leg, calendar, clocks, never_later=True), terms=laddered(leg, duty))
+    pause = leg.pause_left(now)  # set aside while it is counted: what takes the leg up again takes it back
+    counted = scheduled(leg.postponed(-pause), calendar, clocks, never_later=True).postponed(pause)
+    return msgspec.structs.replace(counted, terms=laddered(leg, duty))
 
 
 def awaited(leg: Leg) -> list[str]:

@@ -171,10 +171,14 @@ def _stepped(case: Case, leg: Leg, body: TakeAnswer, at: Moment) -> Decision:
     event = LegStepped(
         **about(case, leg), at=at.received, via=body.via, claimed_at=body.claimed_at, step=body.step, details=_coded(body.details)
     )
+    back: tuple[Event, ...] = ()
+    if told.held_until is not None:
+        told, going = resume(case, told, at.received, body.via)
+        back = (going,)
     if leg.met("active"):
-        return Decision(aggregate=case.with_legs(told), events=(event,), response=_shown(told))
+        return Decision(aggregate=case.with_legs(told), events=(*back, event), response=_shown(told))
     acted = _with_fact(case, told, "active", body.via, body.claimed_at, at)
-    return msgspec.structs.replace(acted, events=(*acted.events, event))
+    return msgspec.structs.replace(acted, events=(*back, *acted.events, event))
 
 
 def pinned_kind(case: Case, leg: Leg, known: Knowledge) -> DutyKind | None:
@@ -216,7 +220,7 @@ def _declined(case: Case, leg: Leg, body: TakeAnswer, at: Moment) -> Decision:
     code = body.code or "other"
     moved = leg.with_fact("accepted" if leg.accepted_at else "seen", at.received).with_end("declined", code, at.received)
     passed_on = case.grade == "red" or leg.duty == _review(case, known)
-    after = replacement(case, leg, up, at.now) if passed_on else None
+    after = replacement(case, moved, up, at.now) if passed_on else None
     event = LegDeclined(
         **about(case, leg),
         at=at.received,

@@ -42,7 +42,7 @@ def press_legs(body: PressLegs, case: Case | None, at: Moment) -> Decision:
     if not at.now < body.due <= at.now + FARTHEST:
         rule = Fault("/due", "due-range", "A press is due later than now and within 90 days.")
         raise Problem(422, "invalid", "Nobody was pressed.", faults=(rule,))
-    chosen = [leg for leg in legs if leg.open and leg.agency != body.office]
+    chosen = [leg for leg in legs if leg.open and leg.covered_by is None and leg.agency != body.office]
     pressed = [leg if _same(current(leg), body) else _pressed(leg, body, at.now) for leg in chosen if _may_press(leg, body)]
     if not pressed:
         raise RuleBroken("press-open", "Each of these legs has ended, is the office's own, or is pressed already: close that press first.")

@@ -32,6 +32,8 @@ def note_undeliverable(body: NoteUndeliverable, case: Case | None, at: Moment) -
     leg = case.leg(body.leg) if case else None
     if case is None or leg is None or leg.agency != body.party or not leg.open or leg.delivered_at is not None or leg.undeliverable_at:
         return Decision(aggregate=case)
+    if leg.covered_by is not None:  # no clock runs here, so nothing is missed: the leg that covers it climbs
+        return Decision(aggregate=case)
     late, events = overdue(case, leg, at.now)
     known = late.missed.split()
     lost = msgspec.structs.replace(

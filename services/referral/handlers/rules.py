@@ -63,7 +63,9 @@ def _under(leg: Leg, case: Case, known: Knowledge) -> Leg:
     duty, since = duty_of(leg, case, known), first_receipt(case, leg)
     starts = {name: leg.active_at or since if name == "done" else since for name in awaited(leg)}
     clocks = {name: (start, getattr(duty.clocks, name).period) for name, start in starts.items()}
-    return msgspec.structs.replace(scheduled(leg, calendar_of(case, known), clocks), terms=laddered(leg, duty))
+    pause = leg.pause_left()
+    counted = scheduled(leg.postponed(-pause), calendar_of(case, known), clocks).postponed(pause)
+    return msgspec.structs.replace(counted, terms=laddered(leg, duty))
 
 
 def first_receipt(case: Case, leg: Leg) -> datetime:
