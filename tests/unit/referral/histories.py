@@ -13,13 +13,28 @@ from services.referral import handlers
 from services.referral.domain.case import Case
 from services.referral.domain.leg import FACTS, Leg
 from services.referral.tables import METADATA
-from shared.errors import NotFound, RuleBroken
+from shared.errors import Problem
 from shared.messages import Decision
 from tests.unit.referral.acting import CASE, NOW, accepted_report, act, open_case, tick
 
 OPENINGS = (("M6", "hospital", 9), ("L1a", "school", 9), ("L1b", "village_committee", 13), ("M1", "other", 15), ("L2", "school", 17))
-ANSWERS = (*FACTS[1:], "declined", "fulfilled", "forwarded")
-WHATS = ("open", "delivery", "answer", "answer", "answer", "acknowledge", "claim", "sweep", "sweep", "again")
+ANSWERS = (*FACTS[1:], "declined", "fulfilled", "forwarded", "held", "resumed", "withdrawn", "kept")
+WHATS = (
+    "open",
+    "delivery",
+    "answer",
+    "answer",
+    "answer",
+    "acknowledge",
+    "claim",
+    "sweep",
+    "sweep",
+    "again",
+    "lost",
+    "ask",
+    "void",
+    "press",
+)
 WHO = ("its own", "its own", "its own", "police-city", "nobody")
 CODES = ("child_safe", "handed_over", "other", "not_my_duty", None)
 JUMPS = (-90_000, -1, 0, 1, 60, 600, 7_200, 90_000, 3_000_000)
@@ -105,7 +120,7 @@ class History:
     def take(self, body: Any, age: timedelta, *, repeat: bool) -> Seen:
         try:
             decision = act(self.case, body, self.clock, age=age)
-        except (NotFound, RuleBroken):
+        except Problem:
             decision = Decision(aggregate=self.case)
         return self._after(decision, body, repeat=repeat)
 
@@ -129,7 +144,20 @@ class History:
         if step.what == "claim":
             of: Any = ("claim", "assign", "release")[step.number % 3]
             return handlers.ClaimLeg(leg=leg.id, agency=agency, step=of, officer=f"officer-{step.age}")
-        return handlers.TakeAnswer(leg=leg.id, agency=agency, answer=step.answer, via=step.via, code=step.code)
+        if step.what in ("lost", "ask", "void", "press"):
+            return self._beside(step, leg, agency)
+        until = self.now + timedelta(hours=6 * step.number) if step.answer == "held" else None
+        return handlers.TakeAnswer(leg=leg.id, agency=agency, answer=step.answer, via=step.via, code=step.code, until=until)
+
+    def _beside(self, step: Step, leg: Leg, agency: str) -> Any:
+        """What others than the agency of a leg bring to it."""
+        if step.what == "lost":
+            return handlers.NoteUndeliverable(leg.id, agency, "status-500")
+        if step.what == "press":
+            return handlers.PressLegs(office="jc-county", due=self.now + timedelta(hours=step.number), reason="silent", leg=leg.id)
+        if step.what == "ask":
+            return handlers.AskWithdrawal(leg=leg.id, by="operator", operator=True, code="duplicate")
+        return handlers.VoidLeg(leg=leg.id, by="operator", operator=True, code="duplicate")
 
     def _leg(self, place: int) -> Leg:
         legs = [*self.case.legs.values()]
