@@ -18,23 +18,17 @@ from shared.messages import Decision
 from tests.unit.referral.acting import CASE, NOW, accepted_report, act, open_case, tick
 
 OPENINGS = (("M6", "hospital", 9), ("L1a", "school", 9), ("L1b", "village_committee", 13), ("M1", "other", 15), ("L2", "school", 17))
-ANSWERS = (*FACTS[1:], "declined", "fulfilled", "forwarded", "held", "resumed", "withdrawn", "kept")
-WHATS = (
-    "open",
-    "delivery",
-    "answer",
-    "answer",
-    "answer",
-    "acknowledge",
-    "claim",
-    "sweep",
-    "sweep",
-    "again",
-    "lost",
-    "ask",
-    "void",
-    "press",
-)
+ANSWERS = (
+    *FACTS[1:],
+    "declined",
+    "fulfilled",
+    "forwarded",
+    *4 * ("accepted", "held"),
+    "resumed",
+    "withdrawn",
+    "kept",
+)  # only what was accepted is held
+WHATS = (*6 * ("answer",), "open", "delivery", "acknowledge", "claim", "sweep", "sweep", "again", "lost", "ask", "void", "press")
 WHO = ("its own", "its own", "its own", "police-city", "nobody")
 CODES = ("child_safe", "handed_over", "other", "not_my_duty", None)
 JUMPS = (-90_000, -1, 0, 1, 60, 600, 7_200, 90_000, 3_000_000)
