@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import cast
 from uuid import UUID
 
 import msgspec
@@ -11,7 +12,7 @@ from services.referral.domain.issuing import about, issue
 from services.referral.domain.leg import FACTS, Leg
 from services.referral.domain.regrading import calendar_of, duty_of
 from services.referral.domain.routing import Holder, Knowledge
-from services.referral.domain.rule_rows import GRADES
+from services.referral.domain.rule_rows import GRADES, Grade
 from shared.contracts.stories import LegCovered
 
 
@@ -27,9 +28,9 @@ def story_of(cases: Sequence[Case]) -> UUID | None:
     return (cases[0].story or cases[0].id) if cases else None
 
 
-def grade_of(grades: Iterable[str]) -> str:
+def grade_of(grades: Iterable[str]) -> Grade:
     """The whole is as urgent as its most urgent part."""
-    return min((grade for grade in GRADES if grade in set(grades)), key=GRADES.index, default="green")
+    return min((cast("Grade", grade) for grade in grades), key=GRADES.index, default="green")
 
 
 def owing(cases: Iterable[Case], agency: str, duty: str) -> Leg | None:

@@ -1,7 +1,6 @@
 """How does a case open, and what happens to it when its time has come?"""
 
 from datetime import timedelta
-from typing import cast
 from uuid import UUID
 
 import msgspec
@@ -105,7 +104,7 @@ def _owed(body: OpenCase, known: Knowledge, others: tuple[Case, ...]) -> Plan:
         sex=body.child.sex,
         reporter_kind=body.report.reporter_kind,
         regions=frozenset(keys_up(known.regions, body.report.region)),
-        at_least=cast("Grade", grade_of(other.grade for other in others)),
+        at_least=grade_of(other.grade for other in others),
     )
 
 
