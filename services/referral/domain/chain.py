@@ -4,12 +4,10 @@ from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID
 
-import msgspec
-
 from services.referral.domain.case import Case
+from services.referral.domain.issuing import successor
 from services.referral.domain.leg import FACTS, Leg
 from services.referral.domain.routing import Holder
-from shared.identifiers import leg_id
 
 
 def chain_of(legs: Iterable[Leg], key: UUID) -> tuple[Leg, ...]:
@@ -30,6 +28,15 @@ def forwards(case: Case, leg: Leg) -> int:
     return sum(step.ended == "forwarded" for step in chain_of(case.legs.values(), leg.id))
 
 
+def first_receipt(case: Case, leg: Leg) -> datetime:
+    """When the duty was issued first: passed on from agency to agency it keeps that clock (P03)."""
+    first = leg
+    for step in reversed(chain_of(case.legs.values(), leg.id)):
+        if step.id == first.replaces and step.ended == "forwarded":
+            first = step
+    return first.issued_at
+
+
 def owed_at(case: Case, duty: str, agency: str) -> bool:
     """Whether this agency owes the same in this case already."""
     return any(leg.open and leg.duty == duty and leg.agency == agency for leg in case.legs.values())
@@ -47,21 +54,5 @@ def onward(case: Case, leg: Leg, to: Holder, now: datetime) -> Leg:
         if (due := getattr(leg, f"{name}_due")) is not None and due <= now and leg.met(name) and name not in leg.missed.split()
     }
     dues = {f"{name}_due": late.get(name, getattr(leg, f"{name}_due")) for name in FACTS}
-    fresh = Leg(
-        id=leg_id(case.id, case.next_number),
-        case_id=case.id,
-        number=case.next_number,
-        agency=to.agency,
-        department=leg.department,
-        duty=leg.duty,
-        unassigned=to.unassigned,
-        replaces=leg.id,
-        issued_at=now,
-        terms=leg.terms,
-        done_due=leg.done_due,
-        step=leg.step,
-        way=leg.way,
-        doubts=leg.doubts,
-        held_from=leg.held_from,
-    )
-    return msgspec.structs.replace(fresh, **dues)
+    kept = {name: getattr(leg, name) for name in ("done_due", "step", "way", "doubts", "held_from")}
+    return successor(case, leg, to, now, **dues, **kept)

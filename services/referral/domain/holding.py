@@ -8,15 +8,17 @@ from services.referral.domain.leg import Leg
 from shared.contracts.moves import LegResumed
 
 
-def resume(case: Case, leg: Leg, at: datetime, via: str, claimed: datetime | None = None) -> tuple[Leg, LegResumed]:
-    """The leg as it goes on, its ladder armed."""
+def resume(case: Case, leg: Leg, at: datetime, via: str, claimed: datetime | None = None) -> tuple[Leg, tuple[LegResumed, ...]]:
+    """The leg as it goes on, its ladder armed, and what is said of that; a leg that is not held as it is."""
+    if leg.held_until is None:
+        return leg, ()
     moved = leg.resumed(at).armed()
-    return moved, LegResumed(**about(case, leg), at=at, via=via, claimed_at=claimed, active_due=moved.active_due, done_due=moved.done_due)
+    said = LegResumed(**about(case, leg), at=at, via=via, claimed_at=claimed, active_due=moved.active_due, done_due=moved.done_due)
+    return moved, (said,)
 
 
 def paused_over(case: Case, leg: Leg, now: datetime) -> tuple[Leg, tuple[LegResumed, ...]]:
     """The leg as it goes on by itself when its time is over, which is then, however late the sweep is."""
     if leg.held_until is None or leg.held_until > now:
         return leg, ()
-    moved, event = resume(case, leg, leg.held_until, "time")
-    return moved, (event,)
+    return resume(case, leg, leg.held_until, "time")

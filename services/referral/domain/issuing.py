@@ -106,17 +106,22 @@ def replacement(case: Case, leg: Leg, up: Holder, now: datetime) -> Leg:
     """The same duty with the same lengths of time, counted from now."""
     shift = now - leg.issued_at
     dues = {f"{name}_due": due + shift for name in FACTS if (due := getattr(leg, f"{name}_due")) is not None}
+    return successor(case, leg, up, now, doubts=shifted(leg, shift), **dues)
+
+
+def successor(case: Case, leg: Leg, to: Holder, now: datetime, **known: Any) -> Leg:
+    """A leg in place of this one: the same duty under the same terms, at somebody else; nothing has happened to it but what is `known`."""
+    number = case.next_number
     return Leg(
-        id=leg_id(case.id, case.next_number),
+        id=leg_id(case.id, number),
         case_id=case.id,
-        number=case.next_number,
-        agency=up.agency,
+        number=number,
+        agency=to.agency,
         department=leg.department,
         duty=leg.duty,
-        unassigned=up.unassigned,
+        unassigned=to.unassigned,
         replaces=leg.id,
         issued_at=now,
         terms=leg.terms,
-        doubts=shifted(leg, shift),
-        **dues,
+        **known,
     )

@@ -123,7 +123,12 @@ class Leg(msgspec.Struct, frozen=True):
             return "lapsed"
         if self.open and self.undeliverable_at is not None and self.delivered_at is None:
             return "undeliverable"
-        return self.ended or next((fact for fact in reversed(FACTS) if getattr(self, f"{fact}_at")), "issued")
+        return self.ended or self.reached or "issued"
+
+    @property
+    def reached(self) -> str | None:
+        """The furthest fact, also of a leg that has ended; None of one of which nothing is known yet."""
+        return next((fact for fact in reversed(FACTS) if self.met(fact)), None)
 
     def met(self, clock: str) -> bool:
         return self.ended is not None if clock == "done" else getattr(self, f"{clock}_at") is not None

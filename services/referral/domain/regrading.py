@@ -59,16 +59,12 @@ def duty_of(leg: Leg, case: Case, known: Knowledge) -> Duty:
     return rules.held_by(own[0] if own else plain, grade, leg.agency, frozenset(keys_up(known.regions, case.region)))
 
 
-def calendar_of(case: Case, known: Knowledge) -> Calendar:
-    return known.calendars[case.calendar].local(keys_up(known.regions, case.region))
-
-
 def raised(case: Case, grade: str, known: Knowledge, now: datetime) -> tuple[Case, tuple[Event, ...]]:
     """The case as urgent as that, if it was less so. Its clocks run anew from now, and never end later than they would have."""
     if case.closed_at is not None or not stronger(grade, case.grade):
         return case, ()
     urgent = msgspec.structs.replace(case, grade=grade)
-    calendar = calendar_of(urgent, known)
+    calendar = known.days_of(urgent)
     legs = [_sooner(leg, duty_of(leg, urgent, known), calendar, now) for leg in running(urgent)]
     said = CaseRaised(report=case.report, code=case.code, case=case.id, child=case.child, grade=grade, before=case.grade)
     return urgent.with_legs(*legs), (said, *rescheduled(urgent, changed_legs(urgent, legs), "raised"))

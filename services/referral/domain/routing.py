@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import msgspec
 
 from services.referral.domain.agency import keys_up
+from services.referral.domain.case import Case
 from services.referral.domain.leg import Leg
 from services.referral.domain.rules import RuleSet
 from shared.calendar import Calendar
@@ -22,6 +23,10 @@ class Knowledge(msgspec.Struct, frozen=True):
     calendar: Calendar
     regions: Regions
     directory: Mapping[str, AgencyChanged]
+
+    def days_of(self, case: Case) -> Calendar:
+        """The calendar that a case pinned, as its place counts."""
+        return self.calendars[case.calendar].local(keys_up(self.regions, case.region))
 
 
 class Holder(msgspec.Struct, frozen=True):

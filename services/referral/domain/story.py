@@ -10,7 +10,7 @@ import msgspec
 from services.referral.domain.case import Case
 from services.referral.domain.issuing import about, issue
 from services.referral.domain.leg import FACTS, Leg
-from services.referral.domain.regrading import calendar_of, duty_of
+from services.referral.domain.regrading import duty_of
 from services.referral.domain.routing import Holder, Knowledge
 from services.referral.domain.rule_rows import GRADES, Grade
 from shared.contracts.stories import LegCovered
@@ -47,7 +47,7 @@ def covered(leg: Leg, by: UUID) -> Leg:
 def uncovered(leg: Leg, case: Case, known: Knowledge, now: datetime) -> Leg:
     """The leg issued after all: what its agency owes by the rules of the case, counted from now."""
     held = Holder(leg.agency, leg.unassigned)
-    fresh = issue(case.id, leg.number, duty_of(leg, case, known), held, calendar_of(case, known), now)
+    fresh = issue(case.id, leg.number, duty_of(leg, case, known), held, known.days_of(case), now)
     return msgspec.structs.replace(fresh, replaces=leg.replaces)
 
 

@@ -7,7 +7,6 @@ from uuid import UUID
 import msgspec
 
 from services.referral.domain import routing
-from services.referral.domain.agency import keys_up
 from services.referral.domain.case import Case
 from services.referral.domain.doubts import scheduled
 from services.referral.domain.holding import resume
@@ -109,7 +108,7 @@ def _answered(body: TakeAnswer, case: Case | None, at: Moment) -> Decision:
     if case is None or leg is None or leg.agency != body.agency:
         raise NotFound
     if body.step is None and _known_already(leg, body.answer):
-        return Decision(aggregate=case, response=_shown(leg))
+        return Decision(aggregate=case, response=shown(leg))
     leg.must_be_open()
     at = msgspec.structs.replace(at, received=max(at.received, leg.issued_at))  # a record's time is the partner's to set
     silent, late = overdue(case, leg, at.received)
@@ -121,9 +120,9 @@ def _moved(body: TakeAnswer, case: Case, leg: Leg, at: Moment) -> Decision:
         return _stepped(case, leg, body, at)
     if body.answer in MOVES:
         return MOVES[body.answer](body, case, leg, at)
-    if body.answer == "active" and leg.held_until is not None:  # whoever acts holds no longer
+    if body.answer == "active":  # whoever acts holds no longer
         resumed, back = resume(case, leg, at.received, body.via)
-        return _saying_first((back,), _with_fact(case, resumed, body.answer, body.via, body.claimed_at, at))
+        return _saying_first(back, _with_fact(case, resumed, body.answer, body.via, body.claimed_at, at))
     if body.answer in FACTS:
         return _with_fact(case, leg, body.answer, body.via, body.claimed_at, at)
     if body.answer == "fulfilled":
@@ -141,22 +140,21 @@ def _known_already(leg: Leg, answer: str) -> bool:
     return leg.ended == answer or (leg.open and answer in FACTS and leg.met(answer))
 
 
-def _shown(leg: Leg) -> Response:
-    return Response.json(200, {"leg": leg.id, "case": leg.case_id, "state": leg.state})
+def shown(leg: Leg, **more: Any) -> Response:
+    """What is answered about a leg."""
+    return Response.json(200, {"leg": leg.id, "case": leg.case_id, "state": leg.state, **more})
 
 
 def _with_fact(case: Case, leg: Leg, fact: str, via: str, claimed: datetime | None, at: Moment) -> Decision:
     moved = leg.with_fact(fact, at.received)
     extra: dict[str, Any] = {"active_due": leg.active_due} if fact == "accepted" else {}
     if fact == "active":
-        done = terms_of(leg).done
         known: Knowledge = at.reference
-        calendar = known.calendars[case.calendar].local(keys_up(known.regions, case.region))
         if moved.done_due is None:  # a leg that was forwarded keeps the clock of the first one
-            moved = scheduled(moved, calendar, {"done": (at.received, done)})
+            moved = scheduled(moved, known.days_of(case), {"done": (at.received, terms_of(leg).done)})
         extra = {"done_due": moved.done_due}
     event = FACT_EVENTS[fact](**about(case, leg), at=at.received, via=via, claimed_at=claimed, **extra)
-    return Decision(aggregate=case.with_legs(moved), events=(event,), response=_shown(moved))
+    return Decision(aggregate=case.with_legs(moved), events=(event,), response=shown(moved))
 
 
 def _stepped(case: Case, leg: Leg, body: TakeAnswer, at: Moment) -> Decision:
@@ -166,17 +164,13 @@ def _stepped(case: Case, leg: Leg, body: TakeAnswer, at: Moment) -> Decision:
     kind = pinned_kind(case, leg, at.reference)
     moved = with_step(leg, kind, body.step, at.received, body.claimed_at)
     if moved is leg:
-        return Decision(aggregate=case.with_legs(leg), response=_shown(leg))
-    told = with_details(moved, kind, body.details)
+        return Decision(aggregate=case.with_legs(leg), response=shown(leg))
+    told, back = resume(case, with_details(moved, kind, body.details), at.received, body.via)
     event = LegStepped(
         **about(case, leg), at=at.received, via=body.via, claimed_at=body.claimed_at, step=body.step, details=_coded(body.details)
     )
-    back: tuple[Event, ...] = ()
-    if told.held_until is not None:
-        told, going = resume(case, told, at.received, body.via)
-        back = (going,)
     if leg.met("active"):
-        return Decision(aggregate=case.with_legs(told), events=(*back, event), response=_shown(told))
+        return Decision(aggregate=case.with_legs(told), events=(*back, event), response=shown(told))
     acted = _with_fact(case, told, "active", body.via, body.claimed_at, at)
     return msgspec.structs.replace(acted, events=(*back, *acted.events, event))
 
@@ -198,7 +192,7 @@ def _fulfilled(case: Case, leg: Leg, body: TakeAnswer, at: Moment) -> Decision:
     event = LegFulfilled(
         **about(case, leg), at=at.received, via=body.via, claimed_at=body.claimed_at, outcome=outcome, details=_coded(body.details)
     )
-    return closing(case.with_legs(moved), (event,), at, _shown(moved))
+    return closing(case.with_legs(moved), (event,), at, shown(moved))
 
 
 def _outcome(leg: Leg, kind: DutyKind | None, code: str | None) -> str:
@@ -231,8 +225,8 @@ def _declined(case: Case, leg: Leg, body: TakeAnswer, at: Moment) -> Decision:
         replaced_by=after.id if after else None,
     )
     if after is None:
-        return closing(case.with_legs(moved), (event,), at, _shown(moved))
-    return Decision(aggregate=case.with_legs(moved, after), events=(event, issued(case, after)), response=_shown(moved))
+        return closing(case.with_legs(moved), (event,), at, shown(moved))
+    return Decision(aggregate=case.with_legs(moved, after), events=(event, issued(case, after)), response=shown(moved))
 
 
 def _review(case: Case, known: Knowledge) -> str | None:

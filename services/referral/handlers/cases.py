@@ -172,7 +172,7 @@ def _until_open(leg: Leg, case: Case, at: Moment) -> Leg | None:
     if hours is None or case.grade == "red" or not leg.waits_for_office():
         return None
     known: Knowledge = at.reference
-    opening = known.calendars[case.calendar].local(keys_up(known.regions, case.region)).opening(at.now, hours.opens, hours.closes)
+    opening = known.days_of(case).opening(at.now, hours.opens, hours.closes)
     return msgspec.structs.replace(leg, quiet_until=opening).armed() if opening > at.now else None
 
 

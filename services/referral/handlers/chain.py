@@ -7,12 +7,12 @@ from services.referral.domain.chain import forwards, onward, owed_at
 from services.referral.domain.issuing import about, issued
 from services.referral.domain.leg import Leg
 from services.referral.domain.routing import Holder, Knowledge
-from services.referral.handlers.answers import TakeAnswer
+from services.referral.handlers.answers import TakeAnswer, shown
 from services.referral.handlers.moves import move
 from shared.contracts.directory import JOINT_CONFERENCE
 from shared.contracts.moves import LegForwarded
 from shared.errors import RuleBroken
-from shared.messages import Decision, Moment, Response
+from shared.messages import Decision, Moment
 
 
 @move("forwarded")
@@ -31,8 +31,11 @@ def forward(body: TakeAnswer, case: Case, leg: Leg, at: Moment) -> Decision:
     event = LegForwarded(
         **about(case, leg), at=at.received, via=body.via, claimed_at=body.claimed_at, reason=code, to=to.agency, replaced_by=after.id
     )
-    shown = {"leg": leg.id, "case": case.id, "state": moved.state, "to": to.agency, "replaced_by": after.id}
-    return Decision(aggregate=case.with_legs(moved, after), events=(event, issued(case, after)), response=Response.json(200, shown))
+    return Decision(
+        aggregate=case.with_legs(moved, after),
+        events=(event, issued(case, after)),
+        response=shown(moved, to=to.agency, replaced_by=after.id),
+    )
 
 
 def _receiver(body: TakeAnswer, case: Case, leg: Leg, known: Knowledge) -> Holder:

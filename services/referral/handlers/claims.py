@@ -8,7 +8,7 @@ import msgspec
 from services.referral.domain.case import Case
 from services.referral.domain.issuing import about
 from services.referral.domain.leg import Leg
-from services.referral.handlers.answers import TakeAnswer, refused
+from services.referral.handlers.answers import TakeAnswer, refused, shown
 from services.referral.handlers.dispatch import handle
 from shared.contracts.referral import LegClaimed, LegReleased
 from shared.errors import NotFound, Problem, RuleBroken
@@ -52,4 +52,4 @@ def _taken(body: ClaimLeg, case: Case | None, at: Moment) -> Decision:
 
 
 def _shown(leg: Leg) -> Response:
-    return Response.json(200, {"leg": leg.id, "case": leg.case_id, "state": leg.state, "claimed_at": leg.claimed_at})
+    return shown(leg, claimed_at=leg.claimed_at)

@@ -33,4 +33,4 @@ def review_leg(case: Case, duty: str, known: Knowledge, at: Moment) -> Leg:
     rules, keys = known.rules[case.rules], keys_up(known.regions, case.region)
     held, grade = routing.joint_conference(known, case.region), cast("Grade", case.grade)
     owed = rules.held_by(rules.owed(duty, grade), grade, held.agency, frozenset(keys))
-    return issue(case.id, case.next_number, owed, held, known.calendars[case.calendar].local(keys), at.now)
+    return issue(case.id, case.next_number, owed, held, known.days_of(case), at.now)

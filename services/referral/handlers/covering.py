@@ -28,8 +28,7 @@ def note_covering(body: Covering, case: Case | None, at: Moment) -> Decision:
     if str(body.other) in leg.covers.split():
         return Decision(aggregate=case)
     covering = msgspec.structs.replace(leg, covers=f"{leg.covers} {body.other}".strip())
-    reached = next((fact for fact in reversed(FACTS) if leg.met(fact)), None)  # not its state: lapsed is no end
-    known = [] if reached is None else [CoverMoved(leg=body.other, by=leg.id, fact=reached, at=at.now)]
+    known = [CoverMoved(leg=body.other, by=leg.id, fact=leg.reached, at=at.now)] if leg.reached else []  # not its state: lapsed is no end
     return Decision(aggregate=case.with_legs(covering), events=tuple(note(part, at.traceparent) for part in known))
 
 

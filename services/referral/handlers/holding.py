@@ -6,7 +6,7 @@ from services.referral.domain.holding import resume
 from services.referral.domain.issuing import about
 from services.referral.domain.leg import Leg
 from services.referral.domain.routing import Knowledge
-from services.referral.handlers.answers import TakeAnswer
+from services.referral.handlers.answers import TakeAnswer, shown
 from services.referral.handlers.moves import move
 from shared.contracts.moves import LegHeld
 from shared.errors import RuleBroken
@@ -23,9 +23,8 @@ def hold(body: TakeAnswer, case: Case, leg: Leg, at: Moment) -> Decision:
     if leg.accepted_at is None or leg.state == "lapsed":
         raise RuleBroken("not-accepted", "Only a leg that was accepted, and whose acceptance stands, can be held.", state=leg.state)
     known: Knowledge = at.reference
-    keys = keys_up(known.regions, case.region)
-    limit, calendar = known.rules[case.rules].limit_in(keys).held, known.calendars[case.calendar].local(keys)
-    most = calendar.due(leg.held_from or at.now, limit).at
+    limit = known.rules[case.rules].limit_in(keys_up(known.regions, case.region)).held
+    most = known.days_of(case).due(leg.held_from or at.now, limit).at
     if body.until is None or not at.now < body.until <= most:
         raise RuleBroken(
             "held-too-long", "It can be held until a time to come, and in all no longer than this.", state=leg.state, until=most
@@ -48,9 +47,9 @@ def hold(body: TakeAnswer, case: Case, leg: Leg, at: Moment) -> Decision:
 def take_up(body: TakeAnswer, case: Case, leg: Leg, at: Moment) -> Decision:
     if leg.held_until is None:
         raise RuleBroken("not-held", "The leg is not held.", state=leg.state)
-    moved, event = resume(case, leg, at.received, body.via, body.claimed_at)
-    return Decision(aggregate=case.with_legs(moved), events=(event,), response=_shown(moved))
+    moved, said = resume(case, leg, at.received, body.via, body.claimed_at)
+    return Decision(aggregate=case.with_legs(moved), events=said, response=_shown(moved))
 
 
 def _shown(leg: Leg) -> Response:
-    return Response.json(200, {"leg": leg.id, "case": leg.case_id, "state": leg.state, "held_until": leg.held_until})
+    return shown(leg, held_until=leg.held_until)

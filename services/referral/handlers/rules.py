@@ -1,16 +1,14 @@
 """How does a running case come under other rules, or under a calendar that was published meanwhile? Never silently."""
 
-from datetime import datetime
-
 import msgspec
 
 from services.referral.domain.agency import keys_up
 from services.referral.domain.case import Case
+from services.referral.domain.chain import first_receipt
 from services.referral.domain.doubts import SURE, cleared, scheduled
 from services.referral.domain.leg import Leg
 from services.referral.domain.regrading import (
     awaited,
-    calendar_of,
     changed_legs,
     duty_of,
     laddered,
@@ -64,15 +62,8 @@ def _under(leg: Leg, case: Case, known: Knowledge) -> Leg:
     starts = {name: leg.active_at or since if name == "done" else since for name in awaited(leg)}
     clocks = {name: (start, getattr(duty.clocks, name).period) for name, start in starts.items()}
     pause = leg.pause_left()
-    counted = scheduled(leg.postponed(-pause), calendar_of(case, known), clocks).postponed(pause)
+    counted = scheduled(leg.postponed(-pause), known.days_of(case), clocks).postponed(pause)
     return msgspec.structs.replace(counted, terms=laddered(leg, duty))
-
-
-def first_receipt(case: Case, leg: Leg) -> datetime:
-    """When the duty was issued first: passed on from agency to agency it keeps that clock (P03)."""
-    by_id = {step.id: step for step in case.legs.values()}
-    before = by_id.get(leg.replaces) if leg.replaces else None
-    return first_receipt(case, before) if before is not None and before.ended == "forwarded" else leg.issued_at
 
 
 def _regraded(before: Case, after: Case) -> tuple[Event, ...]:

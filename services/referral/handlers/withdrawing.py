@@ -11,7 +11,7 @@ from services.referral.domain.chain import chain_of
 from services.referral.domain.issuing import about
 from services.referral.domain.leg import Leg
 from services.referral.domain.routing import Knowledge
-from services.referral.handlers.answers import TakeAnswer, refused
+from services.referral.handlers.answers import TakeAnswer, refused, shown
 from services.referral.handlers.closing import closing
 from services.referral.handlers.dispatch import handle
 from services.referral.handlers.moves import move
@@ -119,4 +119,4 @@ def _answering(leg: Leg, at: Moment) -> dict[str, Any]:
 
 
 def _shown(leg: Leg) -> Response:
-    return Response.json(200, {"leg": leg.id, "case": leg.case_id, "state": leg.state, "withdrawal_asked": leg.withdrawal_at})
+    return shown(leg, withdrawal_asked=leg.withdrawal_at)
