@@ -3,7 +3,9 @@
 import asyncio
 import hashlib
 import re
+from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import msgspec
 from fastapi import APIRouter, Depends, FastAPI, Request
@@ -20,7 +22,7 @@ from shared import logs, telemetry
 from shared.database import AGAIN, AWAY
 from shared.errors import Fault, Problem, Unavailable
 from shared.gather import Gather
-from shared.identity import Keys
+from shared.identity import Caller, Keys
 from shared.messages import PROBLEM_TYPE, Message, Response
 from shared.settings import Settings
 
@@ -220,6 +222,18 @@ RULES: dict[str, str] = {
 def message_of(request: Request) -> str | None:
     """The trace in which this request's work goes on."""
     return getattr(request.state, "traceparent", None)
+
+
+def said(request: Request, caller: Caller, aggregate: UUID, body: Any, *, received: datetime | None = None) -> Message:
+    """What a caller says to an aggregate. Idempotency keys are its unit's own; who of the unit spoke is recorded."""
+    return Message(
+        body=body,
+        aggregate=aggregate,
+        source=f"unit:{caller.party}",
+        actor=f"{caller.party}/{caller.role}",
+        traceparent=message_of(request),
+        received=received,
+    )
 
 
 async def keyed(request: Request, message: Message, *, required: bool = True) -> Message:

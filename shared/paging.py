@@ -6,6 +6,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import msgspec
+
 from shared.errors import Fault, Problem
 from shared.moments import in_utc
 
@@ -20,6 +22,11 @@ def cursor(at: datetime, key: UUID) -> str:
 def following(rows: Sequence[Any], limit: int, time: str) -> str | None:
     """The cursor of the page behind a full one: after its last row, by that column and the id. None: this was the last page."""
     return cursor(getattr(rows[-1], time), rows[-1].id) if len(rows) == limit else None
+
+
+def shown(rows: Sequence[msgspec.Struct]) -> list[dict[str, Any]]:
+    """The rows of a page, without the id by which pages are cut."""
+    return [{name: value for name, value in msgspec.structs.asdict(row).items() if name != "id"} for row in rows]
 
 
 def position(text: str | None) -> tuple[datetime, UUID] | None:

@@ -19,6 +19,8 @@ from typing import Literal
 
 import msgspec
 
+from shared.errors import Fault, Problem
+
 Level = Literal["province", "prefecture", "county", "township", "village"]
 
 _FOLDER = Path(__file__).parent / "divisions"
@@ -99,6 +101,15 @@ class Regions(msgspec.Struct, frozen=True):
         inside = {region.key}
         inside.update(unit.key for unit in self if unit.parent in inside)
         return tuple(self.by_key[key] for key in inside)
+
+    def names_below(self, code: str) -> frozenset[str]:
+        """What a stored place may be called that lies in this one: keys, and the codes that mean such a key. Raises Problem 422."""
+        region = self.find(code)
+        if region is None:
+            fault = Fault("/region", "region-unknown", "A division code of 6, 9 or 12 digits that is in the division data.")
+            raise Problem(422, "invalid", "Nothing can be listed.", faults=(fault,))
+        inside = self.below(region)
+        return frozenset({unit.key for unit in inside} | {unit.code for unit in inside if self.find(unit.code) == unit})
 
 
 @cache

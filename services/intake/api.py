@@ -14,18 +14,18 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from services.intake import store
 from services.intake.domain.content import narrow
-from services.intake.domain.lateness import GROUPS_ALONE, LONGEST, PERIOD, WITH_SITUATION, places_in
+from services.intake.domain.lateness import GROUPS_ALONE, WITH_SITUATION
 from services.intake.domain.told import Told, Unit, content_of, faults
 from services.intake.handlers import CODE_KEY, FileReport, NameUnreported, Reading, ReadReport, unreported_shown
 from shared import paging
 from shared.calendar import SHANGHAI
 from shared.contracts.directory import JOINT_CONFERENCE
-from shared.errors import Fault, NotFound, Problem, Unavailable
-from shared.http import enter, keyed, message_of, reply
+from shared.errors import NotFound, Problem, Unavailable
+from shared.http import enter, keyed, message_of, reply, said
 from shared.identifiers import case_id, format_short_code, new_short_code, uuid7
 from shared.identity import Allow, Caller
 from shared.messages import Message, Response
-from shared.moments import Instant
+from shared.moments import PERIOD, Instant, period
 from shared.regions import Regions
 from shared.room import Clash
 
@@ -63,15 +63,7 @@ async def file(request: Request, caller: Caller, told: Told, seal: Seal) -> Resp
     report, unit = uuid7(), Unit(caller.party, caller.reporter_kind, caller.token)
     content = content_of(told, report, unit, request.app.state.settings.child_key, now.astimezone(SHANGHAI).date())
     body = FileReport(report=report, code=_new_code(), region=region.code, seen_at=told.seen_at, content=content)
-    message = Message(
-        body=body,
-        aggregate=report,
-        source=f"unit:{caller.party}",
-        actor=f"{caller.party}/{caller.role}",
-        traceparent=message_of(request),
-        received=now,
-    )
-    return await _enter(request, await seal(message))
+    return await _enter(request, await seal(said(request, caller, report, body, received=now)))
 
 
 async def _enter(request: Request, message: Message) -> Response:
@@ -158,15 +150,13 @@ async def reporters(
     """
     until = asked.until or await request.app.state.pool.fetchval("select heli_now()")
     since = asked.since or until - PERIOD
-    if not timedelta(0) < until - since <= LONGEST:
-        raise _not_listed(Fault("/since", "period", "A period ends after it begins and has 366 days at most."))
+    asked_for = period(since, until, "Nothing can be listed.")
     own = timedelta(hours=asked.late_after) if asked.late_after else None
     limits = (own or WITH_SITUATION, own or GROUPS_ALONE)
     place = paging.position(asked.after)
-    found = await store.reporting(request.app.state.engine, _overseen(caller, asked.region), (since, until), limits, place, asked.limit)
-    rows = [{name: value for name, value in msgspec.structs.asdict(row).items() if name != "id"} for row in found]
+    found = await store.reporting(request.app.state.engine, _overseen(caller, asked.region), asked_for, limits, place, asked.limit)
     late = {"with_situation_seconds": limits[0], "groups_alone_seconds": limits[1]}
-    view = {"late_after": {name: limit.total_seconds() for name, limit in late.items()} | {"basis": "local"}, "units": rows}
+    view = {"late_after": {name: limit.total_seconds() for name, limit in late.items()} | {"basis": "local"}, "units": paging.shown(found)}
     return _private({**view, "since": since, "until": until, "next": paging.following(found, asked.limit, "since")})
 
 
@@ -225,15 +215,9 @@ def _overseen(caller: Caller, region: str | None) -> frozenset[str] | None:
     places = None
     for code in (region, caller.region if caller.kind == "agency" else None):
         if code is not None:
-            inside = places_in(Regions.load(), code)
-            if inside is None:
-                raise _not_listed(Fault("/region", "region-unknown", "A division code of 6, 9 or 12 digits that is in the division data."))
+            inside = Regions.load().names_below(code)
             places = inside if places is None else places & inside
     return places
-
-
-def _not_listed(fault: Fault) -> Problem:
-    return Problem(422, "invalid", "Nothing can be listed.", faults=(fault,))
 
 
 @router.get("/operator/reports/{report}", dependencies=[Depends(Allow("operator"))])

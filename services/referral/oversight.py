@@ -151,23 +151,6 @@ def _answers(row: Any) -> Answers:
     )
 
 
-async def pressed(engine: AsyncEngine, wanted: Wanted, office: str | None, after: Position, limit: int) -> list[tuple[LegRow, CaseRow]]:
-    """Legs with an open press, oldest leg first: an office's own, an agency's, or all."""
-    query = (
-        select(LegRow, CaseRow)
-        .join(CaseRow, col(LegRow.case_id) == col(CaseRow.id))
-        .where(col(LegRow.pressed_by).is_not(None), *of_case(wanted), *of_leg(wanted))
-        .order_by(col(LegRow.issued_at), col(LegRow.id))
-        .limit(limit)
-    )
-    if office is not None:
-        query = query.where(col(LegRow.pressed_by) == office)
-    if after is not None:
-        query = query.where(tuple_(col(LegRow.issued_at), col(LegRow.id)) > after)
-    async with AsyncSession(engine) as session:
-        return list((await session.exec(query)).all())
-
-
 class Cases(msgspec.Struct, frozen=True):
     """So many cases of this grade are open or closed."""
 

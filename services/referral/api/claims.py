@@ -7,9 +7,10 @@ from fastapi import APIRouter, Depends, Request
 from fastapi import Response as HttpResponse
 from pydantic import BaseModel, ConfigDict, Field
 
+from services.referral.api.saying import entered
 from services.referral.handlers import ClaimLeg
 from services.referral.handlers.claims import Step
-from shared.http import enter, message_of, reply
+from shared.http import said
 from shared.identifiers import case_of
 from shared.identity import Allow, Caller
 from shared.messages import Message
@@ -29,21 +30,15 @@ class ClaimBody(BaseModel):
 @router.post("/legs/{leg}/claim")
 async def claim(leg: UUID, request: Request, caller: Agency, body: ClaimBody | None = None) -> HttpResponse:
     """One officer takes an open leg of the caller; the same officer again is the same result. 409 `leg-claimed` with its time to any other."""
-    return reply(await enter(request.app.state.cases, claim_message(request, caller, "claim", leg, body.officer if body else None)))
+    return await entered(request, claim_message(request, caller, "claim", leg, body.officer if body else None))
 
 
 @router.post("/legs/{leg}/release")
 async def release(leg: UUID, request: Request, caller: Agency, body: ClaimBody | None = None) -> HttpResponse:
     """Whoever has the leg gives it back to the queue; 409 `leg-claimed` when another officer has it."""
-    return reply(await enter(request.app.state.cases, claim_message(request, caller, "release", leg, body.officer if body else None)))
+    return await entered(request, claim_message(request, caller, "release", leg, body.officer if body else None))
 
 
 def claim_message(request: Request, caller: Caller, step: Step, leg: UUID, officer: str | None) -> Message:
     """Needs no key: the leg itself makes the same step twice harmless."""
-    return Message(
-        body=ClaimLeg(leg=leg, agency=caller.party, step=step, officer=officer or caller.token),
-        aggregate=case_of(leg),
-        source=f"unit:{caller.party}",
-        actor=f"{caller.party}/{caller.role}",
-        traceparent=message_of(request),
-    )
+    return said(request, caller, case_of(leg), ClaimLeg(leg=leg, agency=caller.party, step=step, officer=officer or caller.token))

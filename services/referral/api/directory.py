@@ -11,7 +11,7 @@ from services.referral import store
 from services.referral.domain.agency import CODE, DEPARTMENTS, agency_id
 from services.referral.domain.routing import Knowledge
 from services.referral.handlers import PutAgency
-from shared.contracts.directory import AgencyChanged
+from shared.contracts.directory import JOINT_CONFERENCE, AgencyChanged
 from shared.errors import NotFound
 from shared.http import enter, message_of, reply
 from shared.identity import Allow, Caller
@@ -50,6 +50,18 @@ async def known_now(request: Request) -> Knowledge:
     """The directory with rules, calendars and divisions, as the rooms have it in this moment."""
     known: Knowledge = await request.app.state.agencies.room.reference.value(request.app.state.pool)
     return known
+
+
+def overseen(caller: Caller, known: Knowledge) -> AgencyChanged | None:
+    """The caller's entry, if it is an active joint-conference office."""
+    office = known.directory.get(caller.party)
+    return office if office is not None and office.department == JOINT_CONFERENCE and office.active else None
+
+
+def places_within(office: AgencyChanged | None, region: str | None, known: Knowledge) -> frozenset[str] | None:
+    """The region that was asked for, cut to the office's subtree. None: any place. Raises Problem 422 for a region that is none."""
+    cuts = [known.regions.names_below(code) for code in (region, office.region if office else None) if code is not None]
+    return frozenset.intersection(*cuts) if cuts else None
 
 
 @router.put("/agencies/{code}")

@@ -1,29 +1,25 @@
 """What does a joint-conference office see of the agencies in its region: what is overdue where, and who answered late?"""
 
-from datetime import timedelta
 from typing import Annotated, Any
 
-import msgspec
 from fastapi import APIRouter, Query, Request
 from fastapi import Response as HttpResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.referral import oversight
-from services.referral.api.directory import Place, known_now
-from services.referral.api.lists import Lister, places_of
+from services.referral.api.directory import Place, known_now, overseen, places_within
+from services.referral.api.lists import Lister
 from services.referral.domain.agency import CODE
 from services.referral.domain.routing import Knowledge
 from services.referral.domain.rules import Grade
 from services.referral.store import Wanted
 from shared import paging
-from shared.contracts.directory import JOINT_CONFERENCE, AgencyChanged
-from shared.errors import Fault, Problem
+from shared.errors import Problem
 from shared.http import reply
 from shared.identity import Caller
 from shared.messages import Response
-from shared.moments import Instant
+from shared.moments import PERIOD, Instant, period
 
-PERIOD, LONGEST = timedelta(days=30), timedelta(days=366)
 router = APIRouter(prefix="/joint", tags=["joint conference"])
 
 
@@ -61,10 +57,7 @@ async def answers(request: Request, caller: Lister, asked: Annotated[AnswersAske
     """The accountability list: by agency, how many legs it got, which clocks ran out on them, how many are silent still, presses and missed ones."""
     known = await known_now(request)
     until = asked.until or await _now(request)
-    since = asked.since or until - PERIOD
-    if not timedelta(0) < until - since <= LONGEST:
-        fault = Fault("/since", "period", "A period ends after it begins and has 366 days at most.")
-        raise Problem(422, "invalid", "Nothing can be listed.", faults=(fault,))
+    since, until = period(asked.since or until - PERIOD, until, "Nothing can be listed.")
     wanted = _wanted(asked, caller, known, overdue=False)
     found = await oversight.answers_by_agency(request.app.state.engine, wanted, (since, until), paging.position(asked.after), asked.limit)
     return _page(found, asked.limit, since=since, until=until)
@@ -75,23 +68,18 @@ async def _now(request: Request) -> Any:
 
 
 def _page(found: list[Any], limit: int, **more: Any) -> HttpResponse:
-    rows = [{name: value for name, value in msgspec.structs.asdict(row).items() if name != "id"} for row in found]
-    return reply(Response.json(200, {"agencies": rows, **more, "next": paging.following(found, limit, "since")}))
+    return reply(Response.json(200, {"agencies": paging.shown(found), **more, "next": paging.following(found, limit, "since")}))
 
 
-def overseen(caller: Caller, known: Knowledge) -> AgencyChanged | None:
-    """The caller's entry, if it is an active joint-conference office."""
-    office = known.directory.get(caller.party)
-    return office if office is not None and office.department == JOINT_CONFERENCE and office.active else None
+def places_overseen(caller: Caller, region: str | None, known: Knowledge) -> frozenset[str] | None:
+    """The same for a joint-conference office or an operator. Raises Problem 403 for any other agency."""
+    office = overseen(caller, known)
+    places = places_within(office, region, known)
+    if caller.kind == "agency" and office is None:
+        raise Problem(403, "not-for-you", "This is for joint-conference offices.")
+    return places
 
 
 def _wanted(asked: OverdueAsked, caller: Caller, known: Knowledge, *, overdue: bool) -> Wanted:
-    """Cut to the office's subtree. Raises Problem 403 for any other agency, 422 for a region that is none."""
-    places = places_of(asked.region, known) if asked.region else None
-    if caller.kind == "agency":
-        office = overseen(caller, known)
-        if office is None:
-            raise Problem(403, "not-for-you", "This is for joint-conference offices.")
-        own = places_of(office.region, known)
-        places = own if places is None else own & places
+    places = places_overseen(caller, asked.region, known)
     return Wanted(agency=asked.agency, state="any", overdue=overdue, places=places, grade=asked.grade)

@@ -7,9 +7,8 @@ from fastapi import Response as HttpResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.referral import store
-from services.referral.api.directory import Place, known_now
-from services.referral.api.joint import overseen
-from services.referral.api.lists import Lister, places_of
+from services.referral.api.directory import Place, known_now, overseen, places_within
+from services.referral.api.lists import Lister
 from services.referral.api.shown import leg_shown
 from services.referral.store import Wanted
 from shared import paging
@@ -48,13 +47,9 @@ async def entries(
     row = next((row for row in known.current.ledgers if row.ledger == ledger), None)
     if row is None:
         raise NotFound
-    places = None if asked.region is None else places_of(asked.region, known)
     office = overseen(caller, known)
-    if office is not None:
-        within = places_of(office.region, known)
-        places = within if places is None else within & places
     own = caller.party if caller.kind == "agency" and office is None else None
-    wanted = Wanted(agency=own, places=places, ledger=row)
+    wanted = Wanted(agency=own, places=places_within(office, asked.region, known), ledger=row)
     found = await store.list_legs(request.app.state.engine, wanted, paging.position(asked.after), asked.limit)
     following = paging.following([leg for leg, _ in found], asked.limit, "issued_at")
     return reply(

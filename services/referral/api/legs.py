@@ -11,12 +11,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from services.referral import store
 from services.referral.api.claims import Officer, claim_message
+from services.referral.api.saying import entered
 from services.referral.api.shown import chain_shown, whole_leg
 from services.referral.domain.leg import Answer, DeclineReason, Outcome
 from services.referral.handlers import TakeAnswer
 from shared import inbox
 from shared.errors import Fault, NotFound, Problem, Unavailable
-from shared.http import enter, keyed, message_of, reply
+from shared.http import enter, keyed, reply, said
 from shared.identifiers import case_of
 from shared.identity import Allow, Caller
 from shared.messages import Message, Response
@@ -119,10 +120,10 @@ def _row(leg: UUID, outcome: Response | BaseException) -> dict[str, Any]:
         outcome = Response.of(outcome)
     if isinstance(outcome, BaseException):
         raise outcome
-    said = msgspec.json.decode(outcome.body)
+    body = msgspec.json.decode(outcome.body)
     if outcome.status >= 400:  # noqa: PLR2004 - HTTP: refused
-        return {"leg": leg, "status": outcome.status, "problem": said}
-    return {"leg": leg, "status": outcome.status, "case": said["case"], "state": said["state"]}
+        return {"leg": leg, "status": outcome.status, "problem": body}
+    return {"leg": leg, "status": outcome.status, "case": body["case"], "state": body["state"]}
 
 
 @router.post("/legs/{leg}/{answer}")
@@ -131,7 +132,7 @@ async def answer(leg: UUID, answer: Answer, request: Request, caller: Agency, bo
     given = body or AnswerBody()
     _complete(answer, given)
     message = _message(request, caller, answer, leg, given)
-    return reply(await enter(request.app.state.cases, await keyed(request, message, required=False)))
+    return await entered(request, await keyed(request, message, required=False))
 
 
 def _complete(answer: str, given: AnswerBody) -> None:
@@ -145,15 +146,10 @@ def _complete(answer: str, given: AnswerBody) -> None:
 
 def _message(request: Request, caller: Caller, answer: str, leg: UUID, given: AnswerBody) -> Message:
     code = given.reason if answer == "declined" else given.outcome
-    return Message(
-        body=TakeAnswer(
-            leg=leg, agency=caller.party, answer=answer, via="http", claimed_at=given.at, code=code, step=given.step, details=given.details
-        ),
-        aggregate=case_of(leg),
-        source=f"unit:{caller.party}",
-        actor=f"{caller.party}/{caller.role}",
-        traceparent=message_of(request),
+    body = TakeAnswer(
+        leg=leg, agency=caller.party, answer=answer, via="http", claimed_at=given.at, code=code, step=given.step, details=given.details
     )
+    return said(request, caller, case_of(leg), body)
 
 
 @router.get("/legs/{leg}")

@@ -10,15 +10,14 @@ from fastapi import Response as HttpResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.referral import store
-from services.referral.api.directory import Place, known_now
+from services.referral.api.directory import Place, known_now, overseen, places_within
 from services.referral.api.shown import case_shown, leg_shown, linked_shown, whole_case
-from services.referral.domain.agency import CODE, places_below
+from services.referral.domain.agency import CODE
 from services.referral.domain.routing import Knowledge
 from services.referral.domain.rules import Grade
 from services.referral.store import LEG_STATES, Wanted, stories
 from shared import paging
-from shared.contracts.directory import JOINT_CONFERENCE
-from shared.errors import Fault, Problem
+from shared.errors import Problem
 from shared.http import reply
 from shared.identity import Allow, Caller
 from shared.messages import Response
@@ -82,24 +81,13 @@ async def cases(request: Request, caller: Lister, asked: Annotated[CasesAsked, Q
 
 def narrowed(asked: Asked, state: str, caller: Caller, known: Knowledge) -> Wanted:
     """What was asked, cut to what the caller may see. Raises Problem 403 for another agency's, 422 for a region that is none."""
-    places = None if asked.region is None else places_of(asked.region, known)
-    agency = asked.agency
+    places, agency = places_within(None, asked.region, known), asked.agency
     if caller.kind == "agency" and agency != caller.party:
-        office = known.directory.get(caller.party)
-        overseeing = office is not None and office.department == JOINT_CONFERENCE and office.active and asked.overdue
-        if agency is not None and not overseeing:
+        office = overseen(caller, known) if asked.overdue else None
+        if agency is not None and office is None:
             raise Problem(403, "not-for-you", "An agency lists its own; a joint-conference office also what is overdue in its region.")
-        if office is not None and overseeing:
-            own = places_of(office.region, known)
-            places = own if places is None else own & places
+        if office is not None:
+            places = places_within(office, asked.region, known)
         else:
             agency = caller.party
     return Wanted(agency=agency, state=state, overdue=asked.overdue, places=places, grade=asked.grade, due_before=asked.due_before)
-
-
-def places_of(code: str, known: Knowledge) -> frozenset[str]:
-    region = known.regions.find(code)
-    if region is None:
-        fault = Fault("/region", "region-unknown", "A division code of 6, 9 or 12 digits that is in the division data.")
-        raise Problem(422, "invalid", "Nothing can be listed.", faults=(fault,))
-    return places_below(known.regions, region)

@@ -7,13 +7,12 @@ from fastapi import APIRouter, Depends, Request
 from fastapi import Response as HttpResponse
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from services.referral.api.saying import told
 from services.referral.domain.agency import CODE
 from services.referral.domain.leg import ForwardReason, HoldReason, VoidReason, WithdrawalReason
 from services.referral.handlers import AskWithdrawal, TakeAnswer, VoidLeg
-from shared.http import enter, keyed, message_of, reply
 from shared.identifiers import case_of
 from shared.identity import Allow, Caller
-from shared.messages import Message
 
 Agency = Annotated[Caller, Depends(Allow("agency"))]
 Overseer = Annotated[Caller, Depends(Allow("agency", "operator"))]
@@ -80,7 +79,7 @@ async def withdrawal(leg: UUID, body: WithdrawalBody, request: Request, caller: 
     The first one who asks stands, until the agency answers `withdrawn` or `kept`.
     """
     asked = AskWithdrawal(leg=leg, by=caller.party, operator=caller.kind == "operator", code=body.reason)
-    return await _entered(request, caller, leg, asked)
+    return await told(request, caller, case_of(leg), asked)
 
 
 @router.post("/legs/{leg}/withdrawn")
@@ -98,19 +97,10 @@ async def kept(leg: UUID, request: Request, caller: Agency, body: MoveBody | Non
 @router.post("/legs/{leg}/void")
 async def void(leg: UUID, body: VoidBody, request: Request, caller: Overseer) -> HttpResponse:
     """Ends a leg that was issued in error: a joint-conference office of the place (not of its own legs), or an operator."""
-    return await _entered(request, caller, leg, VoidLeg(leg=leg, by=caller.party, operator=caller.kind == "operator", code=body.reason))
+    return await told(
+        request, caller, case_of(leg), VoidLeg(leg=leg, by=caller.party, operator=caller.kind == "operator", code=body.reason)
+    )
 
 
 async def _moved(request: Request, caller: Caller, leg: UUID, word: str, **said: Any) -> HttpResponse:
-    return await _entered(request, caller, leg, TakeAnswer(leg=leg, agency=caller.party, answer=word, via="http", **said))
-
-
-async def _entered(request: Request, caller: Caller, leg: UUID, body: Any) -> HttpResponse:
-    message = Message(
-        body=body,
-        aggregate=case_of(leg),
-        source=f"unit:{caller.party}",
-        actor=f"{caller.party}/{caller.role}",
-        traceparent=message_of(request),
-    )
-    return reply(await enter(request.app.state.cases, await keyed(request, message, required=False)))
+    return await told(request, caller, case_of(leg), TakeAnswer(leg=leg, agency=caller.party, answer=word, via="http", **said))

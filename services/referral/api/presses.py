@@ -1,26 +1,26 @@
 """How does a joint-conference office press an agency (督办), the agency answer, and the office close?"""
 
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi import Response as HttpResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.referral import oversight
-from services.referral.api.directory import known_now
-from services.referral.api.joint import overseen
+from services.referral import store
+from services.referral.api.directory import known_now, overseen
 from services.referral.api.lists import Lister
+from services.referral.api.saying import entered
 from services.referral.api.shown import leg_shown
 from services.referral.domain.agency import CODE
 from services.referral.domain.press import PressAnswer, Reason
 from services.referral.handlers import AnswerPress, ClosePress, PressLegs
 from services.referral.store import Wanted
 from shared import paging
-from shared.http import enter, keyed, message_of, reply
+from shared.http import keyed, reply, said
 from shared.identifiers import case_of
 from shared.identity import Allow, Caller
-from shared.messages import Message, Response
+from shared.messages import Response
 from shared.moments import Instant
 
 Agency = Annotated[Caller, Depends(Allow("agency"))]
@@ -61,9 +61,9 @@ async def presses(request: Request, caller: Lister, asked: Annotated[PressesAske
     """Legs with an open press: those that an office has made, that an agency owes an answer to, or to an operator all."""
     known = await known_now(request)
     office = caller.kind == "agency" and overseen(caller, known) is not None
-    wanted = Wanted(agency=None if office or caller.kind == "operator" else caller.party, state="any")
-    place = paging.position(asked.after)
-    found = await oversight.pressed(request.app.state.engine, wanted, caller.party if office else None, place, asked.limit)
+    own = None if office or caller.kind == "operator" else caller.party
+    wanted = Wanted(agency=own, state="any", pressed=True, pressed_by=caller.party if office else None)
+    found = await store.list_legs(request.app.state.engine, wanted, paging.position(asked.after), asked.limit)
     following = paging.following([leg for leg, _ in found], asked.limit, "issued_at")
     return reply(Response.json(200, {"legs": [leg_shown(*pair) for pair in found], "next": following}))
 
@@ -72,37 +72,23 @@ async def presses(request: Request, caller: Lister, asked: Annotated[PressesAske
 async def press(leg: UUID, body: PressBody, request: Request, caller: Agency) -> HttpResponse:
     """An office presses the agency of one open leg in its region; needs an Idempotency-Key. 409 `press-open` while another press is open."""
     wanted = PressLegs(office=caller.party, due=body.due, reason=body.reason, leg=leg)
-    return await _entered(request, await keyed(request, _message(request, caller, wanted, case_of(leg))))
+    return await entered(request, await keyed(request, said(request, caller, case_of(leg), wanted)))
 
 
 @router.post("/cases/{case}/press", status_code=201)
 async def press_case(case: UUID, body: CasePressBody, request: Request, caller: Agency) -> HttpResponse:
     """The same for every open leg of a case that is not pressed yet, or for those of one agency."""
     wanted = PressLegs(office=caller.party, due=body.due, reason=body.reason, agency=body.agency)
-    return await _entered(request, await keyed(request, _message(request, caller, wanted, case)))
+    return await entered(request, await keyed(request, said(request, caller, case, wanted)))
 
 
 @router.post("/legs/{leg}/press/answer")
 async def answer(leg: UUID, body: PressAnswerBody, request: Request, caller: Agency) -> HttpResponse:
     """The pressed agency answers; the first answer stands. Accepting, acting on or ending the leg answers a press as well."""
-    return await _entered(request, _message(request, caller, AnswerPress(leg=leg, agency=caller.party, answer=body.answer), case_of(leg)))
+    return await entered(request, said(request, caller, case_of(leg), AnswerPress(leg=leg, agency=caller.party, answer=body.answer)))
 
 
 @router.post("/legs/{leg}/press/close")
 async def close(leg: UUID, request: Request, caller: Agency) -> HttpResponse:
     """The office that pressed closes; 409 `needs-answer` while the agency has not answered. Twice is the same result."""
-    return await _entered(request, _message(request, caller, ClosePress(leg=leg, office=caller.party), case_of(leg)))
-
-
-async def _entered(request: Request, message: Message) -> HttpResponse:
-    return reply(await enter(request.app.state.cases, message))
-
-
-def _message(request: Request, caller: Caller, body: Any, case: UUID) -> Message:
-    return Message(
-        body=body,
-        aggregate=case,
-        source=f"unit:{caller.party}",
-        actor=f"{caller.party}/{caller.role}",
-        traceparent=message_of(request),
-    )
+    return await entered(request, said(request, caller, case_of(leg), ClosePress(leg=leg, office=caller.party)))

@@ -7,7 +7,8 @@ from fastapi import APIRouter, Request
 from fastapi import Response as HttpResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.referral.api.stories import Ordering, order, who
+from services.referral.api.saying import told
+from services.referral.api.stories import Ordering, who
 from services.referral.handlers import MoveRules
 
 router = APIRouter(tags=["cases"])
@@ -24,4 +25,4 @@ class RulesBody(BaseModel):
 @router.post("/cases/{case}/rules")
 async def move(case: UUID, body: RulesBody, request: Request, caller: Ordering) -> HttpResponse:
     """For an operator or the joint-conference office of the place: its open clocks are counted by these rules from now on, and its agencies told."""
-    return await order(request, caller, MoveRules(case=case, rules=body.rules, reason=body.reason, **who(caller)))
+    return await told(request, caller, case, MoveRules(case=case, rules=body.rules, reason=body.reason, **who(caller)))

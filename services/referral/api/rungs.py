@@ -6,11 +6,10 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Path, Request
 from fastapi import Response as HttpResponse
 
+from services.referral.api.saying import told
 from services.referral.handlers import AcknowledgeRung
-from shared.http import enter, keyed, message_of, reply
 from shared.identifiers import case_of
 from shared.identity import Allow, Caller
-from shared.messages import Message
 
 Agency = Annotated[Caller, Depends(Allow("agency"))]
 router = APIRouter(tags=["legs"])
@@ -19,11 +18,4 @@ router = APIRouter(tags=["legs"])
 @router.post("/legs/{leg}/rungs/{rung}/ack")
 async def acknowledge(leg: UUID, rung: Annotated[int, Path(ge=0, le=99)], request: Request, caller: Agency) -> HttpResponse:
     """The caller was told by this rung and has taken note: it is told no more. The next rung comes all the same. Twice is the same result."""
-    message = Message(
-        body=AcknowledgeRung(leg=leg, rung=rung, agency=caller.party, via="http"),
-        aggregate=case_of(leg),
-        source=f"unit:{caller.party}",
-        actor=f"{caller.party}/{caller.role}",
-        traceparent=message_of(request),
-    )
-    return reply(await enter(request.app.state.cases, await keyed(request, message, required=False)))
+    return await told(request, caller, case_of(leg), AcknowledgeRung(leg=leg, rung=rung, agency=caller.party, via="http"))

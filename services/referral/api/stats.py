@@ -1,6 +1,5 @@
 """What may be counted of a region and a period: by responsibility, duty, grade, state and outcome, and what is overdue?"""
 
-from datetime import timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -9,15 +8,14 @@ from pydantic import BaseModel, ConfigDict
 
 from services.referral import oversight
 from services.referral.api.directory import Place, known_now
-from services.referral.api.joint import LONGEST, overseen
-from services.referral.api.lists import Lister, places_of
+from services.referral.api.joint import places_overseen
+from services.referral.api.lists import Lister
 from services.referral.domain.paths import responsibility_of
 from services.referral.domain.rules import RuleSet
 from services.referral.oversight import Legs
-from shared.errors import Fault, Problem
 from shared.http import reply
 from shared.messages import Response
-from shared.moments import Instant
+from shared.moments import Instant, period
 
 router = APIRouter(tags=["joint conference"])
 
@@ -34,18 +32,9 @@ class StatsAsked(BaseModel):
 @router.get("/joint/stats")
 async def stats(request: Request, caller: Lister, asked: Annotated[StatsAsked, Query()]) -> HttpResponse:
     """Counts for a joint-conference office (its own region) and operators. Small counts stand as they are: no value of a person is among them."""
-    if not timedelta(0) < asked.until - asked.since <= LONGEST:
-        fault = Fault("/since", "period", "A period ends after it begins and has 366 days at most.")
-        raise Problem(422, "invalid", "Nothing can be counted.", faults=(fault,))
+    within = period(asked.since, asked.until, "Nothing can be counted.")
     known = await known_now(request)
-    places = places_of(asked.region, known) if asked.region else None
-    office = overseen(caller, known)
-    if caller.kind == "agency" and office is None:
-        raise Problem(403, "not-for-you", "This is for joint-conference offices.")
-    if office is not None:
-        own = places_of(office.region, known)
-        places = own if places is None else places & own
-    cases, legs = await oversight.counted(request.app.state.engine, places, (asked.since, asked.until))
+    cases, legs = await oversight.counted(request.app.state.engine, places_overseen(caller, asked.region, known), within)
     shown = {
         "rules": known.current.hash,
         "responsibilities": [{"responsibility": row.responsibility, "title": row.title} for row in known.current.responsibilities],

@@ -8,14 +8,15 @@ from fastapi import Response as HttpResponse
 from pydantic import BaseModel, ConfigDict
 
 from services.referral.api.directory import known_now
+from services.referral.api.saying import told
 from services.referral.api.shown import case_shown, linked_shown, whole_case
 from services.referral.domain import routing
 from services.referral.handlers import LinkCase, UnlinkCase
 from services.referral.store import stories
 from shared.errors import NotFound
-from shared.http import enter, keyed, message_of, reply
+from shared.http import reply
 from shared.identity import Allow, Caller
-from shared.messages import Message, Response
+from shared.messages import Response
 
 Ordering = Annotated[Caller, Depends(Allow("agency", "operator"))]
 router = APIRouter(tags=["cases"])
@@ -39,29 +40,17 @@ class UnlinkBody(BaseModel):
 @router.post("/cases/{case}/link")
 async def link(case: UUID, body: LinkBody, request: Request, caller: Ordering) -> HttpResponse:
     """For an operator or the joint-conference office of the place: both cases tell of one child. Both become as urgent as the more urgent one."""
-    return await order(request, caller, LinkCase(case=case, to=body.to, reason=body.reason, **who(caller)))
+    return await told(request, caller, case, LinkCase(case=case, to=body.to, reason=body.reason, **who(caller)))
 
 
 @router.post("/cases/{case}/unlink")
 async def unlink(case: UUID, body: UnlinkBody, request: Request, caller: Ordering) -> HttpResponse:
     """For an operator or the joint-conference office of the place: the case tells of another child. What other cases covered is issued."""
-    return await order(request, caller, UnlinkCase(case=case, reason=body.reason, **who(caller)))
+    return await told(request, caller, case, UnlinkCase(case=case, reason=body.reason, **who(caller)))
 
 
 def who(caller: Caller) -> dict[str, Any]:
     return {"by": caller.party, "office": None if caller.kind == "operator" else caller.party}
-
-
-async def order(request: Request, caller: Caller, body: Any) -> HttpResponse:
-    """Hands an order about a case to its room; a key makes a repeated one the same."""
-    message = Message(
-        body=body,
-        aggregate=body.case,
-        source=f"unit:{caller.party}",
-        actor=f"{caller.party}/{caller.role}",
-        traceparent=message_of(request),
-    )
-    return reply(await enter(request.app.state.cases, await keyed(request, message, required=False)))
 
 
 @router.get("/cases/{case}")

@@ -10,7 +10,7 @@ import msgspec
 
 from services.referral.domain.rule_rows import Department
 from shared.contracts.directory import JOINT_CONFERENCE, OPERATIONS, AgencyChanged
-from shared.regions import Region, Regions
+from shared.regions import Regions
 
 CODE = re.compile(r"[a-z0-9][a-z0-9-]{1,39}")
 """An agency's code: it becomes part of topic names and of space-separated lists."""
@@ -115,12 +115,6 @@ def keys_up(regions: Regions, code: str) -> tuple[str, ...]:
     """The keys of a place and of all above it, by stored parent."""
     region = regions.find(code)
     return tuple(unit.key for unit in regions.climb(region)) if region else ()
-
-
-def places_below(regions: Regions, region: Region) -> frozenset[str]:
-    """What the region of a case may be that lies in this place: keys, and the codes that mean such a key."""
-    inside = regions.below(region)
-    return frozenset({unit.key for unit in inside} | {unit.code for unit in inside if regions.find(unit.code) == unit})
 
 
 def _chain(code: str, entries: Mapping[str, AgencyChanged]) -> Iterable[str]:

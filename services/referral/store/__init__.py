@@ -152,6 +152,8 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     grade: str | None = None
     due_before: datetime | None = None
     ledger: Ledger | None = None
+    pressed: bool = False
+    pressed_by: str | None = None
 
 
 LAPSED = and_(col(LegRow.lapsed_at).is_not(None), col(LegRow.active_at).is_(None))
@@ -220,6 +222,10 @@ def of_leg(wanted: Wanted) -> list[ColumnElement[bool]]:
     if wanted.ledger is not None:
         at = col(LegRow.step).in_(wanted.ledger.steps)
         found += [col(LegRow.duty).in_(wanted.ledger.duties), or_(at, col(LegRow.step).is_(None)) if wanted.ledger.new else at]
+    if wanted.pressed:
+        found.append(col(LegRow.pressed_by).is_not(None))
+    if wanted.pressed_by is not None:
+        found.append(col(LegRow.pressed_by) == wanted.pressed_by)
     if wanted.due_before is not None:
         found += [col(LegRow.ended).is_(None), _unmet(literal(wanted.due_before), including=False)]
     return found
