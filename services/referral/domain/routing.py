@@ -38,7 +38,7 @@ class Holder(msgspec.Struct, frozen=True):
 
 def holder(known: Knowledge, department: str, region: str) -> Holder:
     """The agency of a department for a place, climbing by stored parent until one is active; else the joint-conference office."""
-    return _first(known, department, keys_up(known.regions, region))
+    return holder_along(known, department, keys_up(known.regions, region))
 
 
 def next_up(known: Knowledge, leg: Leg, region: str) -> Holder:
@@ -51,12 +51,12 @@ def next_up(known: Knowledge, leg: Leg, region: str) -> Holder:
     if own is not None and own.department == JOINT_CONFERENCE:
         raise RuleBroken("nobody-above", "The joint-conference office at the root cannot decline: nobody stands above it.", state=leg.state)
     above = keys_up(known.regions, own.region if own else region)[1:]
-    found = _first(known, leg.department, above) if above else joint_conference(known, region)
+    found = holder_along(known, leg.department, above) if above else joint_conference(known, region)
     return found if found.agency != leg.agency else joint_conference(known, region)
 
 
 def joint_conference(known: Knowledge, region: str) -> Holder:
-    return _first(known, JOINT_CONFERENCE, keys_up(known.regions, region))
+    return holder_along(known, JOINT_CONFERENCE, keys_up(known.regions, region))
 
 
 def oversees(known: Knowledge, agency: str, region: str) -> bool:
@@ -103,7 +103,8 @@ def _line_up(known: Knowledge, agency: str) -> list[str]:
     return line
 
 
-def _first(known: Knowledge, department: str, keys: tuple[str, ...]) -> Holder:
+def holder_along(known: Knowledge, department: str, keys: tuple[str, ...]) -> Holder:
+    """The same for a place whose keys, its own and those above it, are known already."""
     found = responsible(known.directory, department, keys)
     if found is not None:
         return Holder(found.agency, unassigned=False)

@@ -129,8 +129,10 @@ class RuleSet(msgspec.Struct, frozen=True):
     def held_by(self, duty: Duty, grade: Grade, agency: str, regions: frozenset[str]) -> Duty:
         """Return the duty as this agency owes it: with its own ladder, and its office hours unless the case is red."""
         own = [row.ladder for row in self.agency_ladders if agency in row.agencies and meets(row.grades, {grade})]
-        hours = [row for row in self.office_hours if meets(row.agencies, {agency}) and meets(row.regions, regions)]
-        opened = Hours(time.fromisoformat(hours[-1].opens), time.fromisoformat(hours[-1].closes)) if hours and grade != "red" else None
+        hours = [row for row in self.office_hours if grade != "red" and meets(row.agencies, {agency}) and meets(row.regions, regions)]
+        if not own and not hours:
+            return duty
+        opened = Hours(time.fromisoformat(hours[-1].opens), time.fromisoformat(hours[-1].closes)) if hours else None
         return msgspec.structs.replace(duty, ladder=own[-1] if own else duty.ladder, hours=opened)
 
 

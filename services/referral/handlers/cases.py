@@ -11,9 +11,9 @@ from services.referral.domain.case import REVIEW, Case
 from services.referral.domain.holding import paused_over
 from services.referral.domain.issuing import about, issue, issued, overdue
 from services.referral.domain.leg import Leg, terms_of
-from services.referral.domain.routing import Holder, Knowledge
+from services.referral.domain.routing import Knowledge
 from services.referral.domain.rule_rows import Facts
-from services.referral.domain.rules import Duty, Grade, Plan, plan
+from services.referral.domain.rules import Plan, plan
 from services.referral.domain.story import covered, grade_of, owing, said_covered, story_of
 from services.referral.handlers.closing import closing, review_leg
 from services.referral.handlers.covering import telling
@@ -47,11 +47,14 @@ def open_case(body: OpenCase, case: Case | None, at: Moment) -> Decision:
         return Decision(aggregate=case)
     known: Knowledge = at.reference
     others: tuple[Case, ...] = at.beside or ()
-    owed = _owed(body, known, others)
+    keys = keys_up(known.regions, body.report.region)
+    places = frozenset(keys)
+    owed = _owed(body, known, places, others)
     opened = msgspec.structs.replace(_opened(body, owed, known, at), story=story_of(others))
-    holders = (_held(duty, owed.grade, opened.region, known) for duty in owed.duties)
-    days = known.calendar.local(keys_up(known.regions, opened.region))
-    legs = [issue(opened.id, number, duty, held, days, at.now) for number, (duty, held) in enumerate(holders, 1)]
+    days, legs = known.calendar.local(keys), []
+    for number, duty in enumerate(owed.duties, 1):
+        held = routing.holder_along(known, duty.department, keys)
+        legs.append(issue(opened.id, number, known.current.held_by(duty, owed.grade, held.agency, places), held, days, at.now))
     if not legs and (rule := known.current.completeness):  # a code of tomorrow, and nothing else that anybody owes
         legs = [review_leg(opened, rule.review, known, at)]
     told = CaseOpened(
@@ -88,13 +91,7 @@ def _joined(opened: Case, legs: list[Leg], others: tuple[Case, ...], told: CaseO
     return Decision(aggregate=opened.with_legs(*parts), events=events)
 
 
-def _held(duty: Duty, grade: Grade, region: str, known: Knowledge) -> tuple[Duty, Holder]:
-    """Who gets it, and the duty with the ladder and the office hours of that agency."""
-    held = routing.holder(known, duty.department, region)
-    return known.current.held_by(duty, grade, held.agency, frozenset(keys_up(known.regions, region))), held
-
-
-def _owed(body: OpenCase, known: Knowledge, others: tuple[Case, ...]) -> Plan:
+def _owed(body: OpenCase, known: Knowledge, places: frozenset[str], others: tuple[Case, ...]) -> Plan:
     """By the child's own report, and no less urgent than what is known of the child already."""
     return plan(
         known.current,
@@ -103,7 +100,7 @@ def _owed(body: OpenCase, known: Knowledge, others: tuple[Case, ...]) -> Plan:
         age=body.child.age,
         sex=body.child.sex,
         reporter_kind=body.report.reporter_kind,
-        regions=frozenset(keys_up(known.regions, body.report.region)),
+        regions=places,
         at_least=grade_of(other.grade for other in others),
     )
 
