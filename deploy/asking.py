@@ -4,13 +4,14 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from typing import Any, TypeVar
 
 import httpx
 import typer
 
 TIMEOUT_SECONDS = 20
+PAGE = 200
 WRONG_TOKEN, UNKNOWN, INCOMPLETE = 2, 3, 4
 UNANSWERABLE = 2
 """Exit codes of the commands that ask: what to do stands in the text beside each."""
@@ -39,10 +40,12 @@ class Operator:
     def __init__(self, http: httpx.AsyncClient) -> None:
         self._http = http
 
-    async def ask(self, path: str, method: str = "GET", body: dict[str, Any] | None = None) -> dict[str, Any]:
+    async def ask(
+        self, path: str, method: str = "GET", body: dict[str, Any] | None = None, narrowed: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
         """The JSON of a 200. Raises WrongToken, NotThere, Refused or Silent."""
         try:
-            answer = await self._http.request(method, path, json=body)
+            answer = await self._http.request(method, path, json=body, params=narrowed)
         except httpx.HTTPError as reason:  # its text may quote a header, and that is the token
             raise Silent(f"does not answer ({type(reason).__name__})") from None
         if answer.status_code in {401, 403}:
@@ -58,6 +61,16 @@ class Operator:
         if not isinstance(found, dict):
             raise Silent(_status_of(answer))
         return found
+
+    async def pages(self, path: str, narrowed: Mapping[str, str]) -> AsyncIterator[dict[str, Any]]:
+        """Every page of a list, from the first to the one that names no next. Raises as `ask` does."""
+        place: dict[str, str] = {}
+        while True:
+            page = await self.ask(path, narrowed={**narrowed, "limit": str(PAGE), **place})
+            yield page
+            if page["next"] is None:
+                return
+            place = {"after": page["next"]}
 
 
 def _faults_of(answer: httpx.Response) -> str:

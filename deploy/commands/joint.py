@@ -10,7 +10,6 @@ import typer
 from deploy.asking import INCOMPLETE, UNANSWERABLE, NotThere, Operator, Refused, Silent, asked, connected
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Overdue, late answers, late reports.")
-PAGE = 200
 Region = Annotated[str | None, typer.Option(help="A division code of 6, 9 or 12 digits: that place and everything in it.")]
 Since = Annotated[str | None, typer.Option(help="RFC 3339; the last 30 days unless said.")]
 Json = Annotated[bool, typer.Option("--json", help="For programs.")]
@@ -61,7 +60,7 @@ def _counts(found: dict[str, int]) -> str:
 def _all(path: str, name: str, **narrowed: str | None) -> list[dict[str, Any]]:
     """Every page. Ends the command with 2 when the service does not take the question, with 4 when it does not answer as it should."""
     try:
-        return asked(_pages(path, name, {key: value for key, value in narrowed.items() if value is not None}))
+        return asked(_rows(path, name, {key: value for key, value in narrowed.items() if value is not None}))
     except Refused as why:
         print(f"{path.split('/', maxsplit=1)[0]} {why}", file=sys.stderr)
         raise typer.Exit(UNANSWERABLE) from None
@@ -70,16 +69,9 @@ def _all(path: str, name: str, **narrowed: str | None) -> list[dict[str, Any]]:
         raise typer.Exit(INCOMPLETE) from None
 
 
-async def _pages(path: str, name: str, narrowed: dict[str, str]) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = []
-    following: str | None = ""
+async def _rows(path: str, name: str, narrowed: dict[str, str]) -> list[dict[str, Any]]:
     async with connected() as http:
-        while following is not None:
-            asked_for = {**narrowed, "limit": str(PAGE)} | ({"after": following} if following else {})
-            page = await Operator(http).ask(str(http.build_request("GET", path, params=asked_for).url))
-            rows += page[name]
-            following = page["next"]
-    return rows
+        return [row async for page in Operator(http).pages(path, narrowed) for row in page[name]]
 
 
 def _print(name: str, rows: list[dict[str, Any]], as_json: bool, told: Callable[[dict[str, Any]], str]) -> None:  # noqa: FBT001 - inner

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
 from typing import Annotated, Any
 
-import httpx
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -16,7 +15,6 @@ from rich.table import Table
 from deploy.asking import INCOMPLETE, UNANSWERABLE, NotThere, Operator, Refused, Silent, asked, connected
 from shared.calendar import SHANGHAI
 
-PAGE = 200
 COUNTED = ("responsibility", "duty", "outcome", "grade", "state")
 DAY = ["%Y-%m-%d"]
 Row = dict[str, Any]
@@ -51,7 +49,8 @@ def _start(day: date) -> str:
 async def _parts(region: str, period: tuple[str, str]) -> tuple[dict[str, Any], dict[str, str]]:
     narrowed = {"region": region, "since": period[0], "until": period[1]}
     async with connected() as http:
-        asking = {"referral": _one(http, "/referral/joint/stats", narrowed), "intake": _units(http, narrowed)}
+        operator = Operator(http)
+        asking = {"referral": operator.ask("/referral/joint/stats", narrowed=narrowed), "intake": _units(operator, narrowed)}
         answers = await asyncio.gather(*asking.values(), return_exceptions=True)
     found: dict[str, Any] = {}
     missing: dict[str, str] = {}
@@ -67,19 +66,10 @@ async def _parts(region: str, period: tuple[str, str]) -> tuple[dict[str, Any], 
     return found, missing
 
 
-async def _one(http: httpx.AsyncClient, path: str, narrowed: dict[str, str]) -> Row:
-    return await Operator(http).ask(str(http.build_request("GET", path, params=narrowed).url))
-
-
-async def _units(http: httpx.AsyncClient, narrowed: dict[str, str]) -> Row:
-    """Every page of the reporter units."""
-    page = await _one(http, "/intake/joint/reporters", {**narrowed, "limit": str(PAGE)})
-    units = list(page["units"])
-    late_after = page.get("late_after", {})
-    while page["next"] is not None:
-        page = await _one(http, "/intake/joint/reporters", {**narrowed, "limit": str(PAGE), "after": page["next"]})
-        units += page["units"]
-    return {"late_after": late_after, "units": units}
+async def _units(operator: Operator, narrowed: dict[str, str]) -> Row:
+    """Every page of the reporter units, and what is late on all of them."""
+    pages = [page async for page in operator.pages("/intake/joint/reporters", narrowed)]
+    return {"late_after": pages[0].get("late_after", {}), "units": [unit for page in pages for unit in page["units"]]}
 
 
 def summed(parts: dict[str, Any]) -> Row:
