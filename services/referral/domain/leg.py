@@ -1,6 +1,7 @@
 """What is known of one duty of one agency, and which clock or rung of it is next? A leg collects facts; it is not a chain."""
 
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Literal, get_args
 from uuid import UUID
 
@@ -238,12 +239,17 @@ class Leg(msgspec.Struct, frozen=True):
         return min((due for due in dues if due is not None), default=None)
 
 
-_terms = msgspec.json.Decoder(Terms)
 _acks = msgspec.json.Decoder(tuple[Acknowledged, ...])
 
 
 def terms_of(leg: Leg) -> Terms:
-    return _terms.decode(leg.terms)
+    return _terms(leg.terms)
+
+
+@lru_cache(maxsize=1024)
+def _terms(terms: bytes) -> Terms:
+    """All legs of one rule carry the same text, and a storm reads it several times for each of them."""
+    return msgspec.json.decode(terms, type=Terms)
 
 
 def acknowledged_of(leg: Leg) -> tuple[Acknowledged, ...]:

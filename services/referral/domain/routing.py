@@ -71,19 +71,20 @@ def told_by(known: Knowledge, leg: Leg, who: str, region: str) -> str:
     """Whom a rung tells. Where no way leads to the agency itself, its superior; one that is missing or was told already gives way to the joint-conference office, then to those above it."""
     told = leg.told.split()
     office = joint_conference(known, region).agency
-    own = known.directory.get(leg.agency)
-    superior = own.superior if own else None
-    named = {
-        "duty_officer": superior if leg.state == "undeliverable" else leg.agency,
-        "superior": superior,
-        "city_joint_conference": _city(known, region),
-    }
-    planned = named.get(who, office)
-    line = [planned, *_line_up(known, office)]
+    line = [_planned(known, leg, who, region, office), *_line_up(known, office)]
     active = [
         code for code in line if code is not None and (code in known.directory) and (known.directory[code].active or code == leg.agency)
     ]
     return next((code for code in active if code not in told), active[-1] if active else office)
+
+
+def _planned(known: Knowledge, leg: Leg, who: str, region: str, office: str) -> str | None:
+    if who == "duty_officer" and leg.state != "undeliverable":
+        return leg.agency
+    if who in ("duty_officer", "superior"):
+        own = known.directory.get(leg.agency)
+        return own.superior if own else None
+    return _city(known, region) if who == "city_joint_conference" else office
 
 
 def _city(known: Knowledge, region: str) -> str | None:
