@@ -23,6 +23,7 @@ import msgspec
 from standardwebhooks import Webhook
 
 from services.notification.channels import guard
+from shared.unanswered import UNANSWERED
 
 SECRET_PREFIX = "whsec_"  # noqa: S105 - the mark of a secret, not one
 SECRET_BYTES = range(24, 65)
@@ -223,7 +224,7 @@ _ERRORS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] =
     ((TimeoutError, httpx.TimeoutException), "timeout"),
     (ssl.SSLError, "tls"),
     (gaierror, "dns"),
-    (httpx.TransportError, "connection"),
+    (UNANSWERED, "connection"),
 )
 _OURS = frozenset({"address-denied", "secret"})
 

@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-import httpx
 import uvicorn
 import uvloop
 from starlette.applications import Starlette
@@ -68,7 +67,7 @@ async def beating(chosen: Settings, watch: Watch) -> None:
         if watch.clean:
             try:
                 await telling.beat(chosen.heartbeat_url)
-            except httpx.HTTPError as reason:
+            except Exception as reason:  # noqa: BLE001 - whatever it is, nobody outside has heard, and the next beat is tried
                 logs.get("auditor").warning("heartbeat.unheard", error=type(reason).__name__)
         await asyncio.sleep(chosen.heartbeat_seconds)
 

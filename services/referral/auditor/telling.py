@@ -38,6 +38,6 @@ async def publish(bootstrap: str, event: Event, key: UUID | None = None) -> None
 
 
 async def beat(url: str) -> int:
-    """Tells whoever waits outside that all is well; the status of the answer. Raises httpx.HTTPError."""
+    """Tells whoever waits outside that all is well; the status of the answer."""
     async with httpx.AsyncClient(timeout=BEAT_SECONDS, trust_env=False) as http:
         return (await http.get(url)).status_code
