@@ -22,7 +22,7 @@ from services.referral.domain.rule_rows import Facts, Group, Reporter, Sex, Situ
 from services.referral.domain.rules import RuleSet
 from shared import calendar
 from shared.calendar import SHANGHAI, Calendar
-from shared.contracts.directory import AgencyChanged
+from shared.contracts.directory import AgencyChanged, Directory
 from shared.regions import Regions
 
 ADULT = 18
@@ -64,7 +64,7 @@ def answer(question: Question, rules: RuleSet, directory_file: Path | None) -> E
     if reason:
         raise UnfitQuestionError(reason)
     days = Calendar.parse(calendar.shipped())
-    known = Knowledge({rules.hash: rules}, rules, {days.hash: days}, days, regions, _directory(directory_file, regions))
+    known = Knowledge({rules.hash: rules}, rules, {days.hash: days}, days, regions, Directory(_directory(directory_file, regions)))
     place = regions.find(question.region)
     facts = Facts(
         frozenset(question.situations), frozenset(question.groups), question.age, question.sex or "", question.reporter or "other"

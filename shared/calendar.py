@@ -12,6 +12,7 @@ import hashlib
 from calendar import monthrange
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, time, timedelta, timezone
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -114,14 +115,14 @@ class Calendar(msgspec.Struct, frozen=True):
 
     def is_working_day(self, day: date) -> bool:
         """Say whether offices work; plain Monday to Friday in a year that is not published."""
-        return day in self.working or (day.weekday() < _SATURDAY and day not in self.off)
+        return _works(self.off, self.working, day)
 
     def due(self, start: datetime, period: Period) -> Due:
         """Return the end of a period, never before `start`. Raises ValueError for a start without zone."""
         if start.tzinfo is None:
             raise ValueError("a period starts at a moment, which needs a zone")
         if period.unit in ("seconds", "minutes", "hours"):
-            return Due(start.astimezone(UTC) + timedelta(**{period.unit: period.limit}))
+            return Due(start.astimezone(UTC) + _length(period))
         event = start.astimezone(SHANGHAI).date()
         if period.unit == "working_days":
             return self._end(event + _DAY, period.limit) if period.limit else self._end(event, 1)
@@ -136,12 +137,27 @@ class Calendar(msgspec.Struct, frozen=True):
 
     def _end(self, day: date, count: int) -> Due:
         """Return 24:00 of working day number `count`, where `day` itself can be number 1."""
-        judged = {day.year}
-        while (count := count - self.is_working_day(day)) > 0:
-            day += _DAY
-            judged.add(day.year)
-        at = datetime.combine(day + _DAY, time(), SHANGHAI).astimezone(UTC)
-        return Due(at, tuple(f"calendar-year-unpublished:{year}" for year in sorted(judged - self.years)))
+        return _counted(self.years, self.off, self.working, day, count)
+
+
+def _works(off: frozenset[date], working: frozenset[date], day: date) -> bool:
+    return day in working or (day.weekday() < _SATURDAY and day not in off)
+
+
+@lru_cache(maxsize=4096)
+def _counted(years: frozenset[int], off: frozenset[date], working: frozenset[date], day: date, count: int) -> Due:
+    """Counted once for all that begins on the same day; a set keeps its hash, so the question costs nothing."""
+    judged = {day.year}
+    while (count := count - _works(off, working, day)) > 0:
+        day += _DAY
+        judged.add(day.year)
+    at = datetime.combine(day + _DAY, time(), SHANGHAI).astimezone(UTC)
+    return Due(at, tuple(f"calendar-year-unpublished:{year}" for year in sorted(judged - years)))
+
+
+@lru_cache(maxsize=1024)
+def _length(period: Period) -> timedelta:
+    return timedelta(**{period.unit: period.limit})
 
 
 def shipped() -> bytes:

@@ -11,7 +11,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from services.notification.domain import Channel, Delivery, Endpoint, Notice, State
 from services.notification.tables import DeliveryRow, DirectoryRow, EndpointRow, NoticeRow
 from shared import reference
-from shared.contracts.directory import AgencyChanged
+from shared.contracts.directory import AgencyChanged, Directory
 from shared.database import Upsert, columns_of
 
 NOTICE = ", ".join(name for name in Notice.__struct_fields__ if name != "deliveries")
@@ -85,9 +85,9 @@ async def endpoint(db: Any, party: str) -> Endpoint | None:
     return Endpoint(**dict(row)) if row is not None else None
 
 
-async def directory(db: Any) -> dict[str, AgencyChanged]:
+async def directory(db: Any) -> Directory:
     """The whole directory, by agency."""
-    return {row["agency"]: AgencyChanged(**dict(row)) for row in await db.fetch(WHOLE_DIRECTORY)}
+    return Directory({row["agency"]: AgencyChanged(**dict(row)) for row in await db.fetch(WHOLE_DIRECTORY)})
 
 
 async def update_directory(pool: Any, entries: list[AgencyChanged]) -> None:

@@ -1,4 +1,4 @@
-"""Which agency answers for what, where? The directory as it is published, and the one pure function that asks it."""
+"""Which agency answers for what, where? The directory as it is published, and the questions that are asked of it."""
 
 from collections.abc import Iterable, Mapping
 from typing import ClassVar
@@ -28,11 +28,20 @@ class AgencyChanged(Event, frozen=True, kw_only=True):
     version: int
 
 
-def responsible(entries: Mapping[str, AgencyChanged], department: str, regions: Iterable[str]) -> AgencyChanged | None:
-    """The active agency of a department that serves the first of `regions` (a climb by stored parent) which has one."""
-    places = {region: place for place, region in enumerate(regions)}
-    serving = (entry for entry in entries.values() if entry.department == department and entry.active and entry.region in places)
-    return min(serving, key=lambda entry: (places[entry.region], entry.agency), default=None)
+class Directory(dict[str, AgencyChanged]):
+    """The entries by code. A province has thousands and every leg asks for one, so it is asked by an index; it is never changed."""
+
+    def __init__(self, entries: Mapping[str, AgencyChanged] = {}) -> None:
+        super().__init__(entries)
+        self._serving: dict[str, dict[str, AgencyChanged]] = {}
+        for _, entry in sorted(entries.items(), reverse=True):  # of several at one place the first by its code
+            if entry.active:
+                self._serving.setdefault(entry.department, {})[entry.region] = entry
+
+    def responsible(self, department: str, regions: Iterable[str]) -> AgencyChanged | None:
+        """The active agency of a department that serves the first of `regions` (a climb by stored parent) which has one."""
+        serving = self._serving.get(department, {})
+        return next((serving[region] for region in regions if region in serving), None)
 
 
 EVENTS = (AgencyChanged,)

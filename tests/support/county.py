@@ -1,6 +1,6 @@
 """A small directory of agencies in a made-up county, for tests that need one without a stack."""
 
-from shared.contracts.directory import AgencyChanged
+from shared.contracts.directory import AgencyChanged, Directory
 
 COUNTY, TOWN, VILLAGE = "239901000000", "239901100000", "239901100201"
 
@@ -20,4 +20,4 @@ AGENCIES = (
     agency("town-qinghe", "township", TOWN),
     agency("operations", "operations", "239900000000"),
 )
-DIRECTORY = {entry.agency: entry for entry in AGENCIES}
+DIRECTORY = Directory({entry.agency: entry for entry in AGENCIES})

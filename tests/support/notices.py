@@ -8,6 +8,7 @@ import msgspec
 
 from services.notification import handlers
 from services.notification.domain import Endpoint, Known, Links, Notice, endpoint_id
+from shared.contracts.directory import Directory
 from shared.contracts.intake import ReportProgressed, ReportStalled
 from shared.contracts.notification import NoticeData
 from shared.contracts.referral import AnswerRefused, Dues, LegAccepted, LegDeclined, LegEscalated, LegFulfilled, LegIssued
@@ -42,7 +43,7 @@ def endpoint(party: str, *, url: str | None = URL, feed: bool = False, enabled: 
 
 def known(*endpoints: Endpoint, directory: Any = county.DIRECTORY) -> Known:
     found = {item.party: item for item in endpoints}
-    return Known(endpoints=found, directory=directory, regions=Regions.load(), links=LINKS, schedule=(2, 10, 60))
+    return Known(endpoints=found, directory=Directory(directory), regions=Regions.load(), links=LINKS, schedule=(2, 10, 60))
 
 
 def moment(reference: Known, after: float = 0.0) -> Moment:

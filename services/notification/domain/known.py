@@ -8,7 +8,7 @@ import msgspec
 from services.notification.domain.endpoint import Endpoint
 from services.notification.domain.links import Links
 from services.notification.domain.notice import Channel
-from shared.contracts.directory import JOINT_CONFERENCE, OPERATIONS, AgencyChanged, responsible
+from shared.contracts.directory import JOINT_CONFERENCE, OPERATIONS, Directory
 from shared.contracts.notification import ANSWER_REFUSED, ENDPOINT_TESTED, REPORT_PROGRESSED
 from shared.regions import Regions
 
@@ -23,7 +23,7 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
     """The reference of a decision. `schedule`: seconds until the next attempt, by attempts made; the last one repeats."""
 
     endpoints: Mapping[str, Endpoint]
-    directory: Mapping[str, AgencyChanged]
+    directory: Directory
     regions: Regions
     links: Links
     schedule: tuple[float, ...]
@@ -53,7 +53,7 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
 
     def police(self, code: str) -> str | None:
         """The police responsible for a place, found by the climb through its stored parents."""
-        found = responsible(self.directory, POLICE, self._climb(code))
+        found = self.directory.responsible(POLICE, self._climb(code))
         return found.agency if found else None
 
     def phones(self, agency: str) -> dict[str, str]:
@@ -61,7 +61,7 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
         entry = self.directory.get(agency)
         if entry is None:
             return {}
-        offices = (responsible(self.directory, JOINT_CONFERENCE, self._climb(entry.region)), self.directory.get(entry.superior or ""))
+        offices = (self.directory.responsible(JOINT_CONFERENCE, self._climb(entry.region)), self.directory.get(entry.superior or ""))
         found = {office.phone: office.name for office in offices if office is not None and office.phone}
         return dict(reversed(found.items()))
 

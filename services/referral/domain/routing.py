@@ -9,7 +9,7 @@ from services.referral.domain.case import Case
 from services.referral.domain.leg import Leg
 from services.referral.domain.rules import RuleSet
 from shared.calendar import Calendar
-from shared.contracts.directory import JOINT_CONFERENCE, AgencyChanged, responsible
+from shared.contracts.directory import JOINT_CONFERENCE, AgencyChanged, Directory
 from shared.errors import RuleBroken
 from shared.regions import Regions
 
@@ -22,7 +22,7 @@ class Knowledge(msgspec.Struct, frozen=True):
     calendars: Mapping[str, Calendar]
     calendar: Calendar
     regions: Regions
-    directory: Mapping[str, AgencyChanged]
+    directory: Directory
 
     def days_of(self, case: Case) -> Calendar:
         """The calendar that a case pinned, as its place counts."""
@@ -90,7 +90,7 @@ def _planned(known: Knowledge, leg: Leg, who: str, region: str, office: str) -> 
 def _city(known: Knowledge, region: str) -> str | None:
     """The joint-conference office of the city, or of the province where a county has no city above it."""
     keys = tuple(key for key in keys_up(known.regions, region) if known.regions.by_key[key].level in ("prefecture", "province"))
-    found = responsible(known.directory, JOINT_CONFERENCE, keys)
+    found = known.directory.responsible(JOINT_CONFERENCE, keys)
     return found.agency if found else None
 
 
@@ -106,10 +106,10 @@ def _line_up(known: Knowledge, agency: str) -> list[str]:
 
 def holder_along(known: Knowledge, department: str, keys: tuple[str, ...]) -> Holder:
     """The same for a place whose keys, its own and those above it, are known already."""
-    found = responsible(known.directory, department, keys)
+    found = known.directory.responsible(department, keys)
     if found is not None:
         return Holder(found.agency, unassigned=False)
-    office = responsible(known.directory, JOINT_CONFERENCE, keys) or _root(known)
+    office = known.directory.responsible(JOINT_CONFERENCE, keys) or _root(known)
     return Holder(office.agency, unassigned=True)
 
 

@@ -4,7 +4,7 @@ The values of `services.referral.domain.rules`, which reads, checks and applies 
 section 5.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from typing import Annotated, Literal, get_args
 
 import msgspec
@@ -233,6 +233,5 @@ class DutyRow(Columns, frozen=True, kw_only=True):
         return ", ".join(filter(None, (both, ages, self.sex, "/".join(self.reporters), "/".join(self.regions))))
 
 
-def meets(column: Iterable[str], facts: Iterable[str]) -> bool:
-    wanted = set(column)
-    return not wanted or not wanted.isdisjoint(facts)
+def meets(column: Collection[str], facts: Collection[str]) -> bool:
+    return not column or any(value in facts for value in column)

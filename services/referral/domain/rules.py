@@ -6,7 +6,7 @@ law of its own. The sources named in the file are the ids of `domain.md`.
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import date, time
 from functools import lru_cache
 
@@ -107,6 +107,9 @@ class RuleSet(msgspec.Struct, frozen=True):
         """Read a rule file. Raises RuleSetError with every error found, each with its row."""
         return _parsed(data)
 
+    def __hash__(self) -> int:
+        return hash(self.hash)
+
     def valid_on(self, day: date) -> bool:
         return self.valid_from <= day <= (self.valid_to or date.max)
 
@@ -122,7 +125,7 @@ class RuleSet(msgspec.Struct, frozen=True):
         """Return a duty as no row names it: with the clocks and the ladder of the grade. Raises KeyError for one that is not there."""
         return _duty(self, grade, {kind.duty: kind for kind in self.duties}[duty], [])
 
-    def limit_in(self, regions: Iterable[str]) -> Limit:
+    def limit_in(self, regions: Collection[str]) -> Limit:
         """Return what is allowed in a place, given with everything above it; a file from before limits were known has the usual one."""
         return [USUAL, *(row for row in self.limits if meets(row.regions, regions))][-1]
 
@@ -164,12 +167,23 @@ def plan(
     `age` is in years, `regions` the keys (`shared.regions`) of the report's region and everything above it: a region in a
     row means that place and all below. `at_least`: the grade that another case of the child has already.
     """
-    facts = Facts(situations, groups, age, sex, reporter_kind, regions)
-    grade = min(ruleset.grade(situations, groups, age), at_least, key=GRADES.index)
+    return _planned(ruleset, Facts(situations, groups, age, sex, reporter_kind, regions & _places(ruleset)), at_least)
+
+
+@lru_cache(maxsize=4096)
+def _planned(ruleset: RuleSet, facts: Facts, at_least: Grade) -> Plan:
+    """Reports differ in children and places, and little in what the rules look at: the table is gone through once for each kind."""
+    grade = min(ruleset.grade(facts.situations, facts.groups, facts.age), at_least, key=GRADES.index)
     kinds = {kind.duty: kind for kind in ruleset.duties}
     rows = [row for row in ruleset.rows if kinds[row.duty].issue and row.matches(facts)]
     owed = dict.fromkeys(row.duty for row in rows)
     return Plan(grade, tuple(_duty(ruleset, grade, kinds[duty], [row for row in rows if row.duty == duty]) for duty in owed))
+
+
+@lru_cache(maxsize=16)
+def _places(ruleset: RuleSet) -> frozenset[str]:
+    """The regions that a row names; no other can matter."""
+    return frozenset(region for row in ruleset.rows for region in row.regions)
 
 
 def table(ruleset: RuleSet) -> tuple[TableRow, ...]:

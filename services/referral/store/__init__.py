@@ -22,7 +22,7 @@ from services.referral.domain.routing import Knowledge
 from services.referral.domain.rules import RuleSet
 from services.referral.tables import AgencyRow, CaseRow, LegRow
 from shared.calendar import Calendar
-from shared.contracts.directory import JOINT_CONFERENCE, AgencyChanged
+from shared.contracts.directory import JOINT_CONFERENCE, AgencyChanged, Directory
 from shared.database import Conflict, Upsert, columns_of
 from shared.reference import raise_version
 from shared.regions import Regions
@@ -138,8 +138,9 @@ async def knowledge(db: Any) -> Knowledge:
     )
 
 
-async def entries(db: Any) -> dict[str, AgencyChanged]:
-    return {row["code"]: AgencyChanged(agency=row["code"], **{k: row[k] for k in list(row.keys())[1:]}) for row in await db.fetch(ENTRIES)}
+async def entries(db: Any) -> Directory:
+    rows = await db.fetch(ENTRIES)
+    return Directory({row["code"]: AgencyChanged(agency=row["code"], **{k: row[k] for k in list(row.keys())[1:]}) for row in rows})
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,7 +14,7 @@ from deploy.directory.columns import Line, lines
 from services.referral.app import read_directory
 from services.referral.domain.agency import gaps_in, keys_up, superior_first
 from services.referral.domain.importing import NEEDED
-from shared.contracts.directory import AgencyChanged, responsible
+from shared.contracts.directory import AgencyChanged, Directory
 from shared.regions import Regions
 from shared.sheets import Sheet, SheetError
 
@@ -138,10 +138,10 @@ def test_every_county_and_township_of_it_has_its_own_agencies(heilongjiang: dict
 @pytest.mark.parametrize("village", ["230104112200", "230103500501", "230183101201"])
 def test_a_village_finds_its_township_and_its_police(heilongjiang: dict[str, AgencyChanged], village: str) -> None:
     keys = keys_up(Regions.load(), village)
-    township = responsible(heilongjiang, "township", keys)
+    township = Directory(heilongjiang).responsible("township", keys)
     assert township is not None
     assert township.region == keys[1]
-    assert responsible(heilongjiang, "police", keys) is not None
+    assert Directory(heilongjiang).responsible("police", keys) is not None
 
 
 @pytest.mark.parametrize("code", ["110000", "500000", "460000", "650000", "710000"])

@@ -25,6 +25,7 @@ from services.referral.domain.rule_rows import Reporter
 from services.referral.domain.rules import Duty, RuleSet, plan
 from shared import calendar
 from shared.calendar import SHANGHAI, Calendar
+from shared.contracts.directory import Directory
 from shared.identifiers import case_id, uuid7
 from shared.regions import Regions
 
@@ -43,7 +44,7 @@ def known() -> Knowledge:
         calendars={working.hash: working},
         calendar=working,
         regions=Regions.load(),
-        directory={entry.agency: entry for entry in read_directory(DIRECTORY)},
+        directory=Directory({entry.agency: entry for entry in read_directory(DIRECTORY)}),
     )
 
 

@@ -14,7 +14,7 @@ from services.referral.domain.leg import Leg, RungOf, Terms
 from services.referral.domain.routing import Knowledge
 from services.referral.domain.rules import RuleSet
 from shared.calendar import Calendar, Period
-from shared.contracts.directory import AgencyChanged
+from shared.contracts.directory import AgencyChanged, Directory
 from shared.contracts.envelope import Event
 from shared.contracts.intake import ChildNamed, ReportAccepted
 from shared.identifiers import case_id, derived_child_id, leg_id
@@ -36,7 +36,7 @@ GAP = timedelta(minutes=10)
 
 def knowing(directory: Mapping[str, AgencyChanged] | None = None) -> Knowledge:
     known = county.DIRECTORY if directory is None else directory
-    return Knowledge({RULES.hash: RULES}, RULES, {CALENDAR.hash: CALENDAR}, CALENDAR, Regions.load(), known)
+    return Knowledge({RULES.hash: RULES}, RULES, {CALENDAR.hash: CALENDAR}, CALENDAR, Regions.load(), Directory(known))
 
 
 KNOWN = knowing()
