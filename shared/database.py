@@ -83,8 +83,9 @@ MANY = 32
 
 
 class Upsert:
-    """Writes many rows of one table in one statement. Built once per table; names every column, so adding one breaks no running release.
+    """Writes many rows of one table, new ones in one statement, changed ones in another. Built once per table.
 
+    A new row names every column, so adding one breaks no running release; of one that was read only what changed is written.
     `fenced`: the row is written only over the version that was read; otherwise `Conflict`, because
     `for update` cannot lock a row that does not exist yet.
     """
@@ -95,6 +96,9 @@ class Upsert:
         self.types = {column.name: column.type.compile(dialect) for column in table.columns if column.identity is None}
         names, keyed = list(self.types), set(keys) <= set(self.types)
         self.row: Callable[[Any], tuple[Any, ...]] = attrgetter(*names)
+        self.table, self.names, self.keys = table.name, names, keys
+        self._named = {*keys, *(["version"] if fenced else [])}  # told of every row that is changed
+        self._updates: dict[tuple[int, ...], str] = {}
         self.order: Callable[[Sequence[Any]], Sequence[Any]] = (lambda rows: sorted(rows, key=attrgetter(*keys))) if keyed else list
         self.fenced, self.target, self.tail = fenced, f"{table.name} as old ({', '.join(names)})", ""
         if keyed:
@@ -114,16 +118,61 @@ class Upsert:
             picked = [f"{value} + 1" if name == "version" else value for name, value in zip(self.types, picked, strict=True)]
         return f"insert into {self.target} select {', '.join(picked)} from unnest({arrays}) new({named}){self.tail}"
 
-    async def __call__(self, db: Any, items: Sequence[Any]) -> None:
+    async def __call__(self, db: Any, items: Sequence[Any], before: Sequence[Any] = ()) -> None:
+        """`before`: each as it was read, None for a new one. Without it all are new, or may be."""
+        if not before:
+            await self._insert(db, items)
+            return
+        pairs = list(zip(before, items, strict=True))
+        await self._update(db, [(old, new) for old, new in pairs if old is not None])  # first: what ends makes room for what begins
+        await self._insert(db, [new for old, new in pairs if old is None])
+
+    async def _insert(self, db: Any, items: Sequence[Any]) -> None:
         if items:  # sorted: everybody takes row locks in one order
             sql, columns = self.sql, list(zip(*map(self.row, self.order(items)), strict=True))
             if len(items) >= MANY:
                 spread = [place == 0 or not _alike(column) for place, column in enumerate(columns)]
                 sql = self._text(spread)
                 columns = [column if several else column[0] for column, several in zip(columns, spread, strict=True)]
-            status = await db.execute(sql, *columns)
-            if int(status.rsplit(" ", 1)[1]) != len(items):
-                raise Conflict
+            await _written(db, len(items), sql, columns)
+
+    async def _update(self, db: Any, pairs: Sequence[tuple[Any, Any]]) -> None:
+        if pairs:  # in any order: whoever read them holds them, or the row above them
+            olds, news = (list(zip(*map(self.row, side), strict=True)) for side in zip(*pairs, strict=True))
+            sides = enumerate(zip(self.names, olds, news, strict=True))
+            changed = tuple(place for place, (name, old, new) in sides if old != new and name not in self._named)
+            columns = {name: news[place] for place, name in enumerate(self.names) if name in self._named or place in changed}
+            if changed or self.fenced:
+                await _written(db, len(pairs), self._changing(changed), list(columns.values()))
+
+    def _changing(self, changed: tuple[int, ...]) -> str:
+        """The statement that writes these columns; which change together is soon known."""
+        if changed not in self._updates:
+            named = [name for place, name in enumerate(self.names) if name in self._named or place in changed]
+            arrays = ", ".join(f"${place}::{self.types[name]}[]" for place, name in enumerate(named, 1))
+            sets = [f"{self.names[place]} = new.{self.names[place]}" for place in changed]
+            where = [f"old.{key} = new.{key}" for key in self.keys]
+            if self.fenced:
+                sets, where = [*sets, "version = old.version + 1"], [*where, "old.version = new.version"]
+            self._updates[changed] = (
+                f"update {self.table} as old set {', '.join(sets)} from unnest({arrays}) new({', '.join(named)}) where {' and '.join(where)}"
+            )
+        return self._updates[changed]
+
+
+def parts(name: str, changed: Sequence[Any], before: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+    """Of aggregates and of what was read of them: the parts (a dict of that name) that are new or other ones, and each as it was read."""
+    found = []
+    for new, old in zip(changed, before, strict=True):
+        known = getattr(old, name) if old is not None else {}
+        found += [(part, known.get(key)) for key, part in getattr(new, name).items() if part is not known.get(key)]
+    return [part for part, _ in found], [old for _, old in found]
+
+
+async def _written(db: Any, count: int, sql: str, columns: Sequence[Any]) -> None:
+    status = await db.execute(sql, *columns)
+    if int(status.rsplit(" ", 1)[1]) != count:
+        raise Conflict
 
 
 def _alike(column: tuple[Any, ...]) -> bool:

@@ -111,6 +111,17 @@ class Regions(msgspec.Struct, frozen=True):
         inside = self.below(region)
         return frozenset({unit.key for unit in inside} | {unit.code for unit in inside if self.find(unit.code) == unit})
 
+    def cut(self, asked: str | None, own: str | None) -> frozenset[str] | None:
+        """The names of what lies in the region that was asked for and in the caller's own; None where neither is given.
+
+        Raises Problem: 422 for what is no region, 403 for one that has nothing in common with the caller's.
+        """
+        cuts = [self.names_below(code) for code in (asked, own) if code is not None]
+        places = frozenset.intersection(*cuts) if cuts else None
+        if cuts and not places:
+            raise Problem(403, "not-your-region", "The region that was asked for lies outside of your office's.")
+        return places
+
 
 @cache
 def _load() -> Regions:

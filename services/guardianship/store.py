@@ -11,7 +11,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from services.guardianship.domain import CaseOfChild, Child
 from services.guardianship.tables import CaseRow, ChildRow
-from shared.database import Upsert, columns_of
+from shared.database import Upsert, columns_of, parts
 
 CHILD = columns_of(ChildRow)
 CASE = columns_of(CaseRow)
@@ -31,9 +31,9 @@ async def due(db: Any, limit: int) -> dict[UUID, Child]:
 
 
 async def save(db: Any, loaded: dict[UUID, Child], changed: list[Child]) -> None:
-    await _write_children(db, changed)
-    before = {child.id: loaded[child.id].cases if child.id in loaded else {} for child in changed}
-    await _write_cases(db, [case for child in changed for key, case in child.cases.items() if case is not before[child.id].get(key)])
+    before = [loaded.get(child.id) for child in changed]
+    await _write_children(db, changed, before)
+    await _write_cases(db, *parts("cases", changed, before))
 
 
 async def _whole(db: Any, rows: list[Any]) -> dict[UUID, Child]:

@@ -212,12 +212,7 @@ def _overseen(caller: Caller, region: str | None) -> frozenset[str] | None:
     """What the region of a report may be; an office sees its own alone. None: any."""
     if caller.kind == "agency" and caller.department != JOINT_CONFERENCE:
         raise Problem(403, "not-for-you", "This is for joint-conference offices.")
-    places = None
-    for code in (region, caller.region if caller.kind == "agency" else None):
-        if code is not None:
-            inside = Regions.load().names_below(code)
-            places = inside if places is None else places & inside
-    return places
+    return Regions.load().cut(region, caller.region if caller.kind == "agency" else None)
 
 
 @router.get("/operator/reports/{report}", dependencies=[Depends(Allow("operator"))])

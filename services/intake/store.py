@@ -18,7 +18,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from services.intake.domain.content import Content
 from services.intake.domain.report import Kin, Leg, Report, Story
 from services.intake.tables import ContentRow, LegRow, ReportRow, StoryRow
-from shared.database import Upsert, columns_of
+from shared.database import Upsert, columns_of, parts
 from shared.identifiers import parse_short_code
 
 REPORT = columns_of(ReportRow)
@@ -42,15 +42,11 @@ async def due(db: Any, limit: int) -> dict[UUID, Report]:
 
 
 async def save(db: Any, loaded: dict[UUID, Report], changed: list[Report]) -> None:
-    await _write_reports(db, [_row(report) for report in changed])
+    before = [loaded.get(report.id) for report in changed]
+    await _write_reports(db, [_row(report) for report in changed], [_row(report) if report else None for report in before])
     await _write_contents(db, [report for report in changed if report.content])
-    await _write_legs(db, _changed(loaded, changed, "legs"))
-    await _write_stories(db, _changed(loaded, changed, "stories"))
-
-
-def _changed(loaded: dict[UUID, Report], changed: list[Report], parts: str) -> list[Any]:
-    before = {report.id: getattr(loaded[report.id], parts) if report.id in loaded else {} for report in changed}
-    return [part for report in changed for key, part in getattr(report, parts).items() if part is not before[report.id].get(key)]
+    await _write_legs(db, *parts("legs", changed, before))
+    await _write_stories(db, *parts("stories", changed, before))
 
 
 def _row(report: Report) -> Any:

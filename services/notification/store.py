@@ -12,7 +12,7 @@ from services.notification.domain import Channel, Delivery, Endpoint, Notice, St
 from services.notification.tables import DeliveryRow, DirectoryRow, EndpointRow, NoticeRow
 from shared import reference
 from shared.contracts.directory import AgencyChanged, Directory
-from shared.database import Upsert, columns_of
+from shared.database import Upsert, columns_of, parts
 
 NOTICE = ", ".join(name for name in Notice.__struct_fields__ if name != "deliveries")
 DELIVERY, DIRECTORY = columns_of(DeliveryRow), columns_of(DirectoryRow)
@@ -44,10 +44,9 @@ async def due(db: Any, limit: int) -> dict[UUID, Notice]:
 
 
 async def save(db: Any, loaded: dict[UUID, Notice], changed: list[Notice]) -> None:
-    await _write_notices(db, changed)
-    before = {notice.id: loaded[notice.id].deliveries if notice.id in loaded else {} for notice in changed}
-    rows = [d for notice in changed for key, d in notice.deliveries.items() if d is not before[notice.id].get(key)]
-    await _write_deliveries(db, rows)
+    before = [loaded.get(notice.id) for notice in changed]
+    await _write_notices(db, changed, before)
+    await _write_deliveries(db, *parts("deliveries", changed, before))
 
 
 async def _whole(db: Any, rows: list[Any]) -> dict[UUID, Notice]:
@@ -68,10 +67,10 @@ async def due_endpoints(db: Any, limit: int) -> dict[UUID, Endpoint]:
     return {row["id"]: Endpoint(**dict(row)) for row in await db.fetch(DUE_ENDPOINTS, limit)}
 
 
-async def save_endpoints(db: Any, _loaded: dict[UUID, Endpoint], changed: list[Endpoint]) -> None:
+async def save_endpoints(db: Any, loaded: dict[UUID, Endpoint], changed: list[Endpoint]) -> None:
     """Endpoints are reference of every notice: a change is known from the next batch on."""
     if changed:
-        await _write_endpoints(db, changed)
+        await _write_endpoints(db, changed, [loaded.get(endpoint.id) for endpoint in changed])
         await reference.raise_version(db)
 
 

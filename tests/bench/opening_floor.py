@@ -23,8 +23,8 @@ from tests.bench.ground import Ground
 INBOX = "insert into inbox (consumer, source, id) select 'referral.case', 'heli.intake.v1', unnest($1::text[]) on conflict do nothing returning id"
 CASES = (
     "insert into case_file (id, report, code, number, child, region, grade, rules, calendar, opened_at, review_due, next_due, changed_at,"
-    " version, trace) select id, report, code, 1, child, region, $1, $2, $3, $4, $5, $6, $4, 1, trace"
-    " from unnest($7::uuid[], $8::uuid[], $9::text[], $10::uuid[], $11::text[], $12::text[]) as t(id, report, code, child, region, trace)"
+    " version, trace, facts) select id, report, code, 1, child, region, $1, $2, $3, $4, $5, $6, $4, 1, trace, $7"
+    " from unnest($8::uuid[], $9::uuid[], $10::text[], $11::uuid[], $12::text[], $13::text[]) as t(id, report, code, child, region, trace)"
 )
 LEGS = (
     "insert into leg (id, case_id, number, agency, department, duty, unassigned, issued_at, terms, delivered_due, seen_due, accepted_due,"
@@ -90,7 +90,7 @@ async def apply(db: Any, records: Sequence[Any], shape: Shape) -> None:
         ids = [case_id(report.report, 1) for report, _ in told]
         due = (now + (case.review_due - case.opened_at), now + min(min(dues) for dues in shape.dues))
         rows = [(i, r.report, r.code, r.children[0].child, r.region, trace) for i, (r, trace) in zip(ids, told, strict=True)]
-        await db.execute(CASES, case.grade, case.rules, case.calendar, now, *due, *zip(*rows, strict=True))
+        await db.execute(CASES, case.grade, case.rules, case.calendar, now, *due, case.facts, *zip(*rows, strict=True))
         legs = [(leg, tuple(now + d for d in dues)) for leg, dues in zip(shape.legs, shape.dues, strict=True)]
         parts = [(leg_id(i, n.number), i, n.number, n.agency, n.department, n.duty, n.terms, *dues) for i in ids for n, dues in legs]
         await db.execute(LEGS, now, *zip(*parts, strict=True))

@@ -74,8 +74,8 @@ async def due(db: Any, limit: int) -> dict[UUID, Counter]:
     return {row["id"]: Counter(**row) for row in await db.fetch(query, limit)}
 
 
-async def save(db: Any, _: dict[UUID, Counter], changed: list[Counter]) -> None:
-    await _write(db, changed)
+async def save(db: Any, loaded: dict[UUID, Counter], changed: list[Counter]) -> None:
+    await _write(db, changed, [loaded.get(counter.id) for counter in changed])
 
 
 def decide(counter: Counter | None, message: Message, at: Moment) -> Decision:

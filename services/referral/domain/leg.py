@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 from functools import lru_cache
+from operator import attrgetter
 from typing import Literal, get_args
 from uuid import UUID
 
@@ -132,7 +133,7 @@ class Leg(msgspec.Struct, frozen=True):
         return next((fact for fact in reversed(FACTS) if self.met(fact)), None)
 
     def met(self, clock: str) -> bool:
-        return self.ended is not None if clock == "done" else getattr(self, f"{clock}_at") is not None
+        return _MET[clock](self) is not None
 
     def with_fact(self, fact: str, at: datetime) -> "Leg":
         """The fact and the earlier ones that it implies; what is known already stands."""
@@ -177,7 +178,7 @@ class Leg(msgspec.Struct, frozen=True):
         if not self.open or not any(due is not None and due <= now for due in every):  # asked at every move, and mostly nothing has
             return ()
         known = self.missed.split()
-        dues = ((clock, getattr(self, f"{clock}_due")) for clock in CLOCKS if clock not in known and not self.met(clock))
+        dues = ((clock, _DUE[clock](self)) for clock in CLOCKS if clock not in known and not self.met(clock))
         return tuple((clock, due) for clock, due in dues if due is not None and due <= now)
 
     def armed(self) -> "Leg":
@@ -239,6 +240,8 @@ class Leg(msgspec.Struct, frozen=True):
         return min((due for due in dues if due is not None), default=None)
 
 
+_MET = {**{fact: attrgetter(f"{fact}_at") for fact in FACTS}, "done": attrgetter("ended")}
+_DUE = {clock: attrgetter(f"{clock}_due") for clock in CLOCKS}
 _acks = msgspec.json.Decoder(tuple[Acknowledged, ...])
 
 

@@ -157,10 +157,10 @@ def _rung(leg: Leg, events: tuple[Event, ...], case: Case, at: Moment) -> tuple[
     if rung is not None and rung <= at.now:
         moved, rang = fired(leg, case, at)
     elif rung is not None and rung < at.now + timedelta(seconds=terms_of(leg).gap):  # the sweep is late: the next rung speaks instead
-        return leg.not_repeated().armed(), events
+        return leg.not_repeated(), events
     else:
         moved, rang = _repeated(leg, case, at)
-    return moved.armed(), (*events, rang)
+    return moved, (*events, rang)
 
 
 def _until_open(leg: Leg, case: Case, at: Moment) -> Leg | None:
@@ -170,7 +170,7 @@ def _until_open(leg: Leg, case: Case, at: Moment) -> Leg | None:
         return None
     known: Knowledge = at.reference
     opening = known.days_of(case).opening(at.now, hours.opens, hours.closes)
-    return msgspec.structs.replace(leg, quiet_until=opening).armed() if opening > at.now else None
+    return msgspec.structs.replace(leg, quiet_until=opening) if opening > at.now else None
 
 
 def fired(leg: Leg, case: Case, at: Moment) -> tuple[Leg, Event]:

@@ -1,7 +1,7 @@
 """How do rows become cases and agencies, and back? And what may an agency list?"""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -23,7 +23,7 @@ from services.referral.domain.rules import RuleSet
 from services.referral.tables import AgencyRow, CaseRow, LegRow
 from shared.calendar import Calendar
 from shared.contracts.directory import JOINT_CONFERENCE, AgencyChanged, Directory
-from shared.database import Conflict, Upsert, columns_of
+from shared.database import Conflict, Upsert, columns_of, parts
 from shared.reference import raise_version
 from shared.regions import Regions
 
@@ -65,13 +65,9 @@ async def due(db: Any, limit: int) -> dict[UUID, Case]:
 
 
 async def save(db: Any, loaded: dict[UUID, Case], changed: list[Case]) -> None:
-    await _write_cases(db, changed)
-    await _write_legs(db, [leg for case in changed for leg in _changed_legs(case, loaded.get(case.id))])
-
-
-def _changed_legs(case: Case, before: Case | None) -> Iterable[Leg]:
-    known = before.legs if before else {}
-    return (leg for number, leg in case.legs.items() if leg is not known.get(number))
+    before = [loaded.get(case.id) for case in changed]
+    await _write_cases(db, changed, before)
+    await _write_legs(db, *parts("legs", changed, before))
 
 
 async def whole(db: Any, rows: list[Any]) -> dict[UUID, Case]:
@@ -92,7 +88,7 @@ async def due_agencies(db: Any, limit: int) -> dict[UUID, Agency]:
 
 
 async def save_agencies(db: Any, loaded: dict[UUID, Agency], changed: list[Agency]) -> None:
-    await _write_agencies(db, changed)
+    await _write_agencies(db, changed, [loaded.get(agency.id) for agency in changed])
     if any(agency.id not in loaded or loaded[agency.id].entry() != agency.entry() for agency in changed):
         await raise_version(db)  # from here on no other change of the directory commits before this one
         ended = [agency for agency in changed if agency.id in loaded and is_root(loaded[agency.id].entry()) and not is_root(agency.entry())]

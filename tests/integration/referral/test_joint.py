@@ -53,7 +53,8 @@ async def test_what_is_overdue_is_counted_by_agency_rung_and_grade_within_the_of
     assert sum(row["overdue"] for row in city.values()) > sum(row["overdue"] for row in county.values())
     there = await rows(desk, "jc-city", "overdue", region="239902")
     assert sum(row["overdue"] for row in there) == len([leg for leg in elsewhere.legs.values() if leg.open])
-    assert await rows(desk, "jc-county", "overdue", region="239902") == []
+    refused = await desk.call("jc-county", "GET", "joint/overdue", params={"region": "239902"})
+    assert (refused.status_code, refused.json()["title"]) == (403, "not-your-region")
     assert (await desk.call("police-county", "GET", "joint/overdue")).status_code == 403
     assert await rows(desk, "operator", "overdue", agency="police-county") == [found]
 

@@ -54,6 +54,19 @@ async def test_writers_of_a_row_that_does_not_exist_yet_lose_no_update(room: Roo
     assert (await total(pool, counter), await pool.fetchval("select version from counter")) == (8, 8)
 
 
+async def test_of_a_row_that_was_read_only_what_changed_is_written(room: Room, pool: asyncpg.Pool) -> None:
+    """What a newer release keeps in a column that this one reads and leaves alone is not overwritten with what it was."""
+    old, new = uuid4(), uuid4()
+    await room.handle([add(old, note="first")])
+    await pool.execute(
+        "create function other() returns trigger language plpgsql as 'begin new.note := ''another release''; return new; end';"
+        "create trigger other before update of note on counter for each row execute function other()"
+    )
+    await room.handle([add(old, note="first"), add(new, note="first")])
+    rows = await pool.fetch("select total, note, version from counter order by total desc")
+    assert [tuple(row) for row in rows] == [(2, "first", 2), (1, "first", 1)]
+
+
 async def test_one_message_that_the_database_refuses_is_parked_alone(room: Room, pool: asyncpg.Pool) -> None:
     counters = [uuid4() for _ in range(9)]
     messages = [add(c, 99 if turn == 4 else 1, id=str(turn), record=record(turn)) for turn, c in enumerate(counters)]

@@ -2,6 +2,7 @@
 
 import pytest
 
+from shared.errors import Problem
 from shared.regions import Region, Regions
 
 REGIONS = Regions.load()
@@ -108,6 +109,16 @@ def test_within_counts_the_place_itself_and_not_its_neighbour() -> None:
     assert REGIONS.within(place("239901"), place("239901"))
     assert REGIONS.within(place("239901100201"), place("230000"))
     assert not REGIONS.within(place("239900"), place("239901"))
+
+
+def test_what_an_office_asks_for_is_cut_to_its_own_and_a_place_outside_is_refused() -> None:
+    county, town = REGIONS.names_below("230102"), REGIONS.names_below("230102002")
+    assert REGIONS.cut(None, None) is None
+    assert (REGIONS.cut("230102002", "230102"), REGIONS.cut("230000", "230102"), REGIONS.cut("230102", None)) == (town, county, county)
+    for asked, own, status in (("230103", "230102", 403), ("999999", "230102", 422)):
+        with pytest.raises(Problem) as refused:
+            REGIONS.cut(asked, own)
+        assert refused.value.status == status
 
 
 def test_every_place_is_found_by_its_key_and_climbs_to_a_province() -> None:
