@@ -76,6 +76,13 @@ def _tracer(provider: trace.TracerProvider) -> Tracer:
     return provider.get_tracer("heli")
 
 
+@lru_cache(maxsize=2)
+def _heeds_parents(provider: trace.TracerProvider) -> bool:
+    """Whether nothing is recorded of a trace of which nobody upstream recorded anything: so say all samplers that ask the parent."""
+    sampler = provider.sampler if isinstance(provider, TracerProvider) else ALWAYS_OFF
+    return sampler is ALWAYS_OFF or sampler.get_description().startswith("ParentBased")
+
+
 def trace_id(traceparent: str | None) -> str | None:
     parts = (traceparent or "").split("-")
     return parts[1] if len(parts) == 4 else None  # noqa: PLR2004 - version, trace, span, flags
@@ -85,8 +92,10 @@ def begin(
     name: str, kind: str, *, parent: str | None = None, links: Sequence[str | None] = (), attributes: Mapping[str, Any] | None = None
 ) -> Span:
     """Starts a span. Without a parent it is a new act: it starts its own trace. It links to what it goes back to in other traces."""
-    origin = _named(parent)
-    span = _tracer(trace.get_tracer_provider()).start_span(
+    origin, provider = _named(parent), trace.get_tracer_provider()
+    if origin.is_valid and not origin.trace_flags.sampled and _heeds_parents(provider):
+        return NonRecordingSpan(origin)  # most are such: asking the SDK costs as much as deciding a message, and it would say the same
+    span = _tracer(provider).start_span(
         name,
         context=trace.set_span_in_context(NonRecordingSpan(origin), Context()) if origin.is_valid else Context(),
         kind=KIND[kind],

@@ -1,7 +1,7 @@
 """How does an event travel? CloudEvents 1.0 binary mode on Kafka: `ce_*` headers, the data as JSON in the value."""
 
 from datetime import datetime
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -63,6 +63,12 @@ def _head(kind: type[Event]) -> Head:
     return Head(kind.type_.encode(), kind.source.encode(), f"urn:heli:schema:{kind.type_}".encode())
 
 
+@lru_cache(maxsize=64)
+def _time(at: datetime) -> bytes:
+    """All events of a batch are of one moment."""
+    return at.isoformat(timespec="microseconds").encode()
+
+
 def headers_of(event: Event, *, id: UUID, at: datetime, traceparent: str) -> list[tuple[str, bytes]]:  # noqa: A002 - CloudEvents calls it id
     """The headers of an event, fixed when it is written: a resend is byte-identical."""
     head = _head(type(event))
@@ -72,7 +78,7 @@ def headers_of(event: Event, *, id: UUID, at: datetime, traceparent: str) -> lis
         ("ce_type", head.type),
         ("ce_source", head.source),
         ("ce_subject", event.subject.encode()),
-        ("ce_time", at.isoformat(timespec="microseconds").encode()),
+        ("ce_time", _time(at)),
         ("ce_dataschema", head.schema),
         ("traceparent", traceparent.encode()),
         ("content-type", JSON),

@@ -68,7 +68,7 @@ class Members:
     """What was read of stories, and which cases this batch opens; it may open two of one child."""
 
     def __init__(self, read: Sequence[Case], opening: Sequence[Message], stories: Mapping[UUID, UUID]) -> None:
-        self._read, self._stories = {case.id: case for case in read}, stories
+        self._read, self._stories, self._opening = {case.id: case for case in read}, stories, {message.aggregate for message in opening}
         self._by_child: dict[UUID, list[UUID]] = defaultdict(list)
         for case in read:
             self._by_child[case.child].append(case.id)
@@ -77,8 +77,10 @@ class Members:
 
     def of(self, message: Message, current: Mapping[UUID, Any]) -> tuple[Case, ...]:
         body, own = message.body, message.aggregate
-        if isinstance(body, OpenCase) and shared(body):
+        if own in self._opening and isinstance(body, OpenCase):
             keys = [key for key in self._by_child[body.child.child] if key != own]
+            if not keys:
+                return ()
             same = open_in_one_story(case for key in keys if (case := current.get(key) or self._read.get(key)) is not None)
             return (*same, *(case for case in self._of_story(story_of(same), own, current) if case.id not in keys))
         if isinstance(body, Ordered):
