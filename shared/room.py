@@ -212,7 +212,7 @@ class Room:
         work.finish()
         if work.events:
             self.bells.relay.set()
-        if any(isinstance(stamped.event, Note) for stamped in work.events):
+        if any(type(stamped.event) is Note for stamped in work.events):
             self.bells.mailbox.set()
         self.bells.time.set()
         for parked in work.parked:
