@@ -102,7 +102,7 @@ class LegRow(SQLModel, table=True):
     covered_by: UUID | None = None
     covers: str = Field(default="", sa_column_kwargs={"server_default": text("''")})
     doubts: bytes = Field(default=b"[]", sa_column_kwargs={"server_default": text("'[]'")})
-    held_from: datetime | None = Field(default=None, sa_column=moment(nullable=True))
+    pauses: bytes = Field(default=b"[]", sa_column_kwargs={"server_default": text("'[]'")})
     held_at: datetime | None = Field(default=None, sa_column=moment(nullable=True))
     held_until: datetime | None = Field(default=None, sa_column=moment(nullable=True))
     held_code: str | None = None

@@ -54,5 +54,5 @@ def onward(case: Case, leg: Leg, to: Holder, now: datetime) -> Leg:
         if (due := getattr(leg, f"{name}_due")) is not None and due <= now and leg.met(name) and name not in leg.missed.split()
     }
     dues = {f"{name}_due": late.get(name, getattr(leg, f"{name}_due")) for name in FACTS}
-    kept = {name: getattr(leg, name) for name in ("done_due", "step", "way", "doubts", "held_from")}
+    kept = {name: getattr(leg, name) for name in ("done_due", "step", "way", "doubts", "pauses")}
     return successor(case, leg, to, now, **dues, **kept)

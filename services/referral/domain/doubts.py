@@ -5,10 +5,11 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from services.referral.domain.leg import Leg
+from services.referral.domain.leg import PAUSED, Leg
 from shared.calendar import Calendar, Period
 
 SURE = b"[]"
+NO_TIME = timedelta(0)
 UNPUBLISHED = "calendar-year-unpublished:"
 
 
@@ -33,15 +34,16 @@ def kept(doubts: Iterable[Doubt]) -> bytes:
 
 
 def scheduled(leg: Leg, calendar: Calendar, clocks: Mapping[str, tuple[datetime, Period | None]], *, never_later: bool = False) -> Leg:
-    """The leg with these clocks counted from these moments, and with what makes each end doubtful. `never_later`: than it was."""
+    """The leg with these clocks counted from these moments and over its pauses, and with what makes each end doubtful. `never_later`: than it was."""
     doubts = {doubt.clock: doubt for doubt in doubts_of(leg)}
     dues: dict[str, datetime | None] = {}
     for name, (start, period) in clocks.items():
         before: datetime | None = getattr(leg, f"{name}_due")
         found = calendar.due(start, period) if period is not None else None
-        if never_later and before is not None and (found is None or found.at >= before):
+        due = found.at + (leg.held_since(start) if name in PAUSED else NO_TIME) if found is not None else None
+        if never_later and before is not None and (due is None or due >= before):
             continue
-        dues[f"{name}_due"] = found.at if found is not None else None
+        dues[f"{name}_due"] = due
         doubts.pop(name, None)
         if found is not None and period is not None and found.warnings:
             years = tuple(int(warning.removeprefix(UNPUBLISHED)) for warning in found.warnings)
@@ -59,10 +61,4 @@ def cleared(leg: Leg, calendar: Calendar) -> Leg:
         return leg
     left = msgspec.structs.replace(leg, doubts=kept(doubt for doubt in doubts if doubt not in known))
     runs = [doubt for doubt in known if not leg.met(doubt.clock) and doubt.clock not in leg.missed.split()]
-    pause = left.pause_left()
-    return scheduled(left.postponed(-pause), calendar, {doubt.clock: (doubt.start, doubt.period) for doubt in runs}).postponed(pause)
-
-
-def shifted(leg: Leg, by: timedelta) -> bytes:
-    """The doubts of a leg, for one that has the same clocks so much later."""
-    return kept(msgspec.structs.replace(doubt, start=doubt.start + by) for doubt in doubts_of(leg)) if leg.doubts != SURE else SURE
+    return scheduled(left, calendar, {doubt.clock: (doubt.start, doubt.period) for doubt in runs})

@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 
 from services.referral.domain.case import Case
-from services.referral.domain.doubts import scheduled, shifted
+from services.referral.domain.doubts import scheduled
 from services.referral.domain.ladder import Hours
 from services.referral.domain.leg import CLOCKS, FACTS, Leg, RungOf, Terms
 from services.referral.domain.routing import Holder
@@ -100,13 +100,6 @@ def overdue(case: Case, leg: Leg, at: datetime) -> tuple[Leg, tuple[Event, ...]]
         moved = msgspec.structs.replace(moved, lapsed_at=at, claimed_by=None, claimed_at=None)
         said.append(LegLapsed(**about(case, leg), due=leg.active_due))
     return moved.armed(), tuple(said)
-
-
-def replacement(case: Case, leg: Leg, up: Holder, now: datetime) -> Leg:
-    """The same duty with the same lengths of time, counted from now."""
-    shift = now - leg.issued_at
-    dues = {f"{name}_due": due + shift for name in FACTS if (due := getattr(leg, f"{name}_due")) is not None}
-    return successor(case, leg, up, now, doubts=shifted(leg, shift), **dues)
 
 
 def successor(case: Case, leg: Leg, to: Holder, now: datetime, **known: Any) -> Leg:

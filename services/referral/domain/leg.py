@@ -44,6 +44,10 @@ REASONS: dict[str, tuple[str, ...]] = {
 """Which step needs a reason, and which ones it may give."""
 
 
+Span = tuple[datetime, datetime]
+NO_PAUSE = b"[]"
+
+
 class Leg(msgspec.Struct, frozen=True):
     """One duty of one agency within a case. Only an end refuses further moves; overdue and escalated are facts beside it.
 
@@ -55,7 +59,7 @@ class Leg(msgspec.Struct, frozen=True):
     the legs of other cases that this one covers, space-separated. `doubts`: clocks counted through a year without a published calendar.
     `claimed_by`: the handle under which its agency knows the officer who works on it; never said outside of that agency.
     `withdrawal_at`, `_by`, `_code`: who has asked the agency, and why, to let go of it.
-    `held_from`: when it was held for the first time; `held_at`, `_until`, `_code` only while it is.
+    `held_at`, `_until`, `_code`: only while it is held; `pauses`: when it was before, from and until, first to last.
     `lapsed_at`: it was accepted, and nothing followed. `undeliverable_at`, `_code`: every way to its agency was given up.
     """
 
@@ -104,7 +108,7 @@ class Leg(msgspec.Struct, frozen=True):
     covered_by: UUID | None = None
     covers: str = ""
     doubts: bytes = b"[]"
-    held_from: datetime | None = None
+    pauses: bytes = NO_PAUSE
     held_at: datetime | None = None
     held_until: datetime | None = None
     held_code: str | None = None
@@ -146,24 +150,26 @@ class Leg(msgspec.Struct, frozen=True):
 
     def on_hold(self, at: datetime, until: datetime, code: str) -> "Leg":
         """Its paused clocks run out so much later: what is stored is when they will, also while it is held."""
-        held = msgspec.structs.replace(self, held_from=self.held_from or at, held_at=at, held_until=until, held_code=code)
-        return held.postponed(until - at)
+        return _postponed(msgspec.structs.replace(self, held_at=at, held_until=until, held_code=code), until - at)
 
     def resumed(self, at: datetime) -> "Leg":
         """Its clocks go on; what was not used of the pause is taken back, never more: a partner's record may be older than the pause."""
-        unused = self.pause_left(max(at, self.held_at or at))
-        return msgspec.structs.replace(self, held_at=None, held_until=None, held_code=None).postponed(-unused)
+        if self.held_at is None or self.held_until is None:
+            return self
+        end = min(max(at, self.held_at), self.held_until)
+        pauses = msgspec.json.encode((*self.held[:-1], (self.held_at, end)))
+        going = msgspec.structs.replace(self, pauses=pauses, held_at=None, held_until=None, held_code=None)
+        return _postponed(going, end - self.held_until)
 
-    def pause_left(self, since: datetime | None = None) -> timedelta:
-        """How much of the open pause lies behind this moment; all of it without one. Its paused clocks contain that much."""
-        begun = since or self.held_at
-        return max(self.held_until - begun, timedelta(0)) if self.held_until is not None and begun is not None else timedelta(0)
+    @property
+    def held(self) -> tuple[Span, ...]:
+        """Its pauses, from and until, first to last; of an open one the end that was named."""
+        over = _spans.decode(self.pauses) if self.pauses != NO_PAUSE else ()
+        return (*over, (self.held_at, self.held_until)) if self.held_at is not None and self.held_until is not None else over
 
-    def postponed(self, by: timedelta) -> "Leg":
-        """Its paused clocks, unless they ran out or were met, later (or earlier) by so much."""
-        missed = self.missed.split()
-        dues = {f"{clock}_due": getattr(self, f"{clock}_due") for clock in PAUSED if clock not in missed and not self.met(clock)}
-        return msgspec.structs.replace(self, **{name: due + by for name, due in dues.items() if due is not None})
+    def held_since(self, start: datetime) -> timedelta:
+        """How much of its pauses lies behind this moment: so much longer lasts a paused clock that runs from there."""
+        return sum((max(until - max(begun, start), timedelta(0)) for begun, until in self.held), timedelta(0))
 
     def must_be_open(self) -> None:
         if self.ended is not None:
@@ -240,9 +246,17 @@ class Leg(msgspec.Struct, frozen=True):
         return min((due for due in dues if due is not None), default=None)
 
 
+def _postponed(leg: Leg, by: timedelta) -> Leg:
+    """Its paused clocks, unless they ran out or were met, later (or earlier) by so much."""
+    missed = leg.missed.split()
+    dues = {f"{clock}_due": _DUE[clock](leg) for clock in PAUSED if clock not in missed and not leg.met(clock)}
+    return msgspec.structs.replace(leg, **{name: due + by for name, due in dues.items() if due is not None})
+
+
 _MET = {**{fact: attrgetter(f"{fact}_at") for fact in FACTS}, "done": attrgetter("ended")}
 _DUE = {clock: attrgetter(f"{clock}_due") for clock in CLOCKS}
 _acks = msgspec.json.Decoder(tuple[Acknowledged, ...])
+_spans = msgspec.json.Decoder(tuple[Span, ...])
 
 
 def terms_of(leg: Leg) -> Terms:

@@ -8,9 +8,9 @@ import msgspec
 from services.referral.domain.agency import keys_up
 from services.referral.domain.case import Case
 from services.referral.domain.doubts import scheduled
-from services.referral.domain.issuing import about, dues_of, terms_for
+from services.referral.domain.issuing import about, dues_of, issue, terms_for
 from services.referral.domain.leg import FACTS, Leg, terms_of
-from services.referral.domain.routing import Knowledge
+from services.referral.domain.routing import Holder, Knowledge
 from services.referral.domain.rule_rows import GRADES, Facts
 from services.referral.domain.rules import Duty, Grade, Plan, RuleSet, plan
 from shared.calendar import Calendar
@@ -59,6 +59,13 @@ def duty_of(leg: Leg, case: Case, known: Knowledge) -> Duty:
     return rules.held_by(own[0] if own else plain, grade, leg.agency, frozenset(keys_up(known.regions, case.region)))
 
 
+def replacement(case: Case, leg: Leg, up: Holder, known: Knowledge, now: datetime) -> Leg:
+    """The same duty at the next agency up, with the whole of its clocks from now: what was used of them, or paused, is nothing to it."""
+    duty = duty_of(msgspec.structs.replace(leg, agency=up.agency), case, known)
+    anew = issue(case.id, case.next_number, duty, up, known.days_of(case), now)
+    return msgspec.structs.replace(anew, replaces=leg.id)
+
+
 def raised(case: Case, grade: str, known: Knowledge, now: datetime) -> tuple[Case, tuple[Event, ...]]:
     """The case as urgent as that, if it was less so. Its clocks run anew from now, and never end later than they would have."""
     if case.closed_at is not None or not stronger(grade, case.grade):
@@ -87,9 +94,7 @@ def rescheduled(case: Case, legs: list[Leg], why: str) -> tuple[Event, ...]:
 
 def _sooner(leg: Leg, duty: Duty, calendar: Calendar, now: datetime) -> Leg:
     clocks = {name: (now, getattr(duty.clocks, name).period) for name in awaited(leg)}
-    pause = leg.pause_left(now)  # set aside while it is counted: what takes the leg up again takes it back
-    counted = scheduled(leg.postponed(-pause), calendar, clocks, never_later=True).postponed(pause)
-    return msgspec.structs.replace(counted, terms=laddered(leg, duty))
+    return msgspec.structs.replace(scheduled(leg, calendar, clocks, never_later=True), terms=laddered(leg, duty))
 
 
 def awaited(leg: Leg) -> list[str]:

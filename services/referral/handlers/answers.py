@@ -10,9 +10,10 @@ from services.referral.domain import routing
 from services.referral.domain.case import Case
 from services.referral.domain.doubts import scheduled
 from services.referral.domain.holding import resume
-from services.referral.domain.issuing import about, issued, overdue, replacement
+from services.referral.domain.issuing import about, issued, overdue
 from services.referral.domain.leg import FACTS, Leg, terms_of
 from services.referral.domain.paths import Details, must_be_told, with_details, with_step
+from services.referral.domain.regrading import replacement
 from services.referral.domain.routing import Knowledge
 from services.referral.domain.rule_rows import DutyKind
 from services.referral.handlers.closing import closing
@@ -214,7 +215,7 @@ def _declined(case: Case, leg: Leg, body: TakeAnswer, at: Moment) -> Decision:
     code = body.code or "other"
     moved = leg.with_fact("accepted" if leg.accepted_at else "seen", at.received).with_end("declined", code, at.received)
     passed_on = case.grade == "red" or leg.duty == _review(case, known)
-    after = replacement(case, moved, up, at.now) if passed_on else None
+    after = replacement(case, moved, up, known, at.now) if passed_on else None
     event = LegDeclined(
         **about(case, leg),
         at=at.received,

@@ -61,9 +61,7 @@ def _under(leg: Leg, case: Case, known: Knowledge) -> Leg:
     duty, since = duty_of(leg, case, known), first_receipt(case, leg)
     starts = {name: leg.active_at or since if name == "done" else since for name in awaited(leg)}
     clocks = {name: (start, getattr(duty.clocks, name).period) for name, start in starts.items()}
-    pause = leg.pause_left()
-    counted = scheduled(leg.postponed(-pause), known.days_of(case), clocks).postponed(pause)
-    return msgspec.structs.replace(counted, terms=laddered(leg, duty))
+    return msgspec.structs.replace(scheduled(leg, known.days_of(case), clocks), terms=laddered(leg, duty))
 
 
 def _regraded(before: Case, after: Case) -> tuple[Event, ...]:

@@ -1,5 +1,6 @@
 """Do a pause, an acceptance that lapses and an agency out of reach stand in the database, come to life with time, and show in lists?"""
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -7,12 +8,15 @@ import asyncpg
 import pytest
 
 from services.referral import handlers
+from shared.database import migrate
 from shared.messages import Message
+from tests.guards.sources import ROOT
 from tests.integration.referral.conftest import Referral
 from tests.integration.referral.desk import Desk
 from tests.integration.referral.test_claims import police_leg
 from tests.integration.referral.test_legs import of
 
+VERSIONS = ROOT / "services" / "referral" / "migrations" / "versions"
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 
@@ -34,7 +38,8 @@ async def test_the_time_door_resumes_a_held_leg_whose_clock_then_runs_out(referr
     assert (held.held_until, held.missed, held.rung) == (until, "", 0)
     await referral.forward(HOUR + timedelta(minutes=1))
     await referral.sweep()
-    assert of(await referral.case(leg.case_id), "police").held_until is None
+    going = of(await referral.case(leg.case_id), "police")
+    assert (going.held_until, going.held) == (None, ((held.held_at, until),))
     await referral.forward(DAY)
     await referral.sweep()
     lapsed = of(await referral.case(leg.case_id), "police")
@@ -42,6 +47,23 @@ async def test_the_time_door_resumes_a_held_leg_whose_clock_then_runs_out(referr
     said = await kinds(referral, leg)
     assert said[:3] == ["leg.issued", "leg.accepted", "leg.held"]
     assert said[3:7] == ["leg.resumed", "leg.overdue", "leg.lapsed", "leg.escalated"]
+
+
+async def test_a_leg_that_was_held_before_pauses_were_kept_keeps_the_begin_of_its_first(referral: Referral) -> None:
+    """From which the limit of all its pauses runs; an open one is kept whole, forward and back."""
+    begins = []
+    for resumed in (True, False):
+        leg = of(await referral.report("M6", kind="hospital"), "police")
+        await referral.answer(leg, "accepted")
+        await referral.answer(leg, "held", "court_pending", until=await referral.pool.fetchval("select heli_now() + interval '2 days'"))
+        begins.append((leg, of(await referral.case(leg.case_id), "police").held_at))
+        if resumed:
+            await referral.answer(leg, "resumed")
+    before = [of(await referral.case(leg.case_id), "police").held for leg, _ in begins]
+    for revision in (f"-{len(list(VERSIONS.glob('*.py'))) - 12}", "head"):
+        await asyncio.to_thread(migrate, "referral", referral.url, revision)
+    after = [of(await referral.case(leg.case_id), "police").held for leg, _ in begins]
+    assert after == [((begins[0][1], begins[0][1]),), before[1]]
 
 
 async def test_an_agency_out_of_reach_is_no_refusal_and_its_superior_hears(referral: Referral) -> None:

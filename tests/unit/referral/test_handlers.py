@@ -18,6 +18,7 @@ from shared.errors import NotFound
 from shared.identifiers import case_id, leg_id
 from shared.messages import Decision, Message
 from tests.unit.referral.acting import (
+    CALENDAR,
     CASE,
     HOUR,
     KNOWN,
@@ -176,7 +177,7 @@ def test_an_answer_for_another_agency_s_leg_is_the_same_not_found() -> None:
 
 
 @pytest.mark.parametrize("state", ["issued", "delivered", "seen", "accepted", "active"])
-def test_a_declined_red_leg_is_replaced_at_once_with_the_same_lengths_of_time(state: str) -> None:
+def test_a_declined_red_leg_is_replaced_at_once_with_the_whole_of_its_clocks(state: str) -> None:
     case = standing(state, grade="red")
     decision = answer(case, "declined", LATER, code="no_capacity")
     old, new = decision.aggregate.legs[1], decision.aggregate.legs[3]
@@ -184,7 +185,7 @@ def test_a_declined_red_leg_is_replaced_at_once_with_the_same_lengths_of_time(st
     assert (old.state, old.end_code, old.seen_at is not None) == ("declined", "no_capacity", True)
     assert (new.agency, new.duty, new.replaces, new.issued_at, new.state) == ("police-city", old.duty, old.id, LATER, "issued")
     for name in FACTS:
-        assert getattr(new, f"{name}_due") - new.issued_at == getattr(old, f"{name}_due") - old.issued_at
+        assert getattr(new, f"{name}_due") == CALENDAR.due(LATER, getattr(RULES.clocks["red"], name).period).at
     declined, issued = decision.events
     assert isinstance(declined, LegDeclined)
     assert isinstance(issued, LegIssued)

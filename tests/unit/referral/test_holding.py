@@ -155,7 +155,7 @@ def test_the_auditor_knows_a_pause_and_its_end() -> None:
     assert unfired(row, LATER + DAY - TICK) == []
     assert [one.what for one in unfired(row, LATER + DAY)] == ["resume"]
     rung_missed = msgspec.structs.replace(
-        answer(a_case(a_leg(missed="active", ladder_from=NOW)), "accepted", LATER).aggregate.legs[1], held_from=NOW, held_at=NOW,
+        answer(a_case(a_leg(missed="active", ladder_from=NOW)), "accepted", LATER).aggregate.legs[1], held_at=NOW,
         held_until=LATER + DAY, held_code="other",
     ).armed()  # fmt: skip
     assert (rung_missed.rung_due, unfired(msgspec.structs.asdict(rung_missed), LATER + HOUR)) == (None, [])

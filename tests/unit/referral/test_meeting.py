@@ -62,6 +62,30 @@ def test_a_held_leg_that_comes_under_other_rules_keeps_its_pause() -> None:
     assert moved.active_due == plain.active_due + DAY
 
 
+def test_a_pause_that_is_over_counts_too_when_clocks_are_counted_again() -> None:
+    """Under other rules, and by a calendar that was published meanwhile; two pauses are two."""
+    doubt = kept((Doubt("active", NOW, Period(9, "hours"), (2026,)),))
+    case = accepted_of(a_leg(doubts=doubt), "red")
+    once = answer(hold(case, LATER + 3 * HOUR).aggregate, "resumed", LATER + HOUR).aggregate
+    twice = answer(hold(once, LATER + 9 * HOUR, LATER + 2 * HOUR).aggregate, "resumed", LATER + 5 * HOUR).aggregate
+    assert twice.legs[1].active_due == NOW + 8 * HOUR + 4 * HOUR
+    assert cleared(twice.legs[1], CALENDAR).active_due == NOW + 9 * HOUR + 4 * HOUR
+    known = msgspec.structs.replace(KNOWN, rules={**KNOWN.rules, "older": RULES})
+    order = handlers.MoveRules(case=CASE, by="operator", office=None, reason="other", rules="older")
+    plain = act(case, order, LATER, known=known).aggregate.legs[1]
+    moved = act(twice, order, LATER + 5 * HOUR, known=known).aggregate.legs[1]
+    assert moved.active_due == plain.active_due + 4 * HOUR
+
+
+def test_a_pause_told_by_topic_begins_when_it_was_told_and_never_before_the_last_one_ended() -> None:
+    told = hold(accepted(), NOW + 5 * HOUR, NOW + 2 * HOUR, age=HOUR, via="topic").aggregate.legs[1]
+    assert (told.held_at, told.active_due) == (NOW + HOUR, NOW + 12 * HOUR)
+    used = answer(hold(accepted(), NOW + 5 * HOUR).aggregate, "resumed", NOW + 2 * HOUR).aggregate
+    again = hold(used, NOW + 5 * HOUR, NOW + 3 * HOUR, age=2 * HOUR, via="topic").aggregate.legs[1]
+    assert again.held_at == NOW + 2 * HOUR
+    assert again.active_due == NOW + 8 * HOUR + (NOW + 5 * HOUR - LATER)
+
+
 def test_a_record_older_than_the_pause_takes_back_no_more_than_the_pause() -> None:
     held = hold(accepted(), NOW + 3 * HOUR, NOW + 2 * HOUR).aggregate
     leg = answer(held, "resumed", NOW + 2 * HOUR, age=HOUR, via="topic").aggregate.legs[1]
@@ -77,8 +101,11 @@ def test_a_step_says_that_the_agency_acts_so_it_holds_no_longer() -> None:
 
 
 def test_whoever_replaces_an_agency_that_held_gets_no_pause_of_its() -> None:
-    after = last(answer(hold(accepted(), LATER + 5 * DAY).aggregate, "declined", LATER, code="no_capacity").aggregate)
-    assert after.active_due == LATER + 8 * HOUR
+    used = answer(hold(accepted(), LATER + 5 * DAY).aggregate, "resumed", LATER + DAY).aggregate
+    after = last(answer(used, "declined", LATER + DAY, code="no_capacity").aggregate)
+    period = RULES.clocks["red"].active.period
+    assert period is not None
+    assert (after.active_due, after.pauses) == (CALENDAR.due(LATER + DAY, period).at, b"[]")
 
 
 def test_a_covered_leg_that_cannot_be_delivered_rings_nobody() -> None:
