@@ -79,7 +79,7 @@ async def connect(url: str, size: int, name: str) -> asyncpg.Pool:
 
 
 MANY = 32
-"""From so many rows on, a column that is the same in all of them is sent once: an array costs per element, here and in the server."""
+"""From so many rows on, as of one alone, a column that is the same in all is sent once: an array costs per element, here and in the server."""
 
 
 class Upsert:
@@ -96,9 +96,7 @@ class Upsert:
         self.types = {column.name: column.type.compile(dialect) for column in table.columns if column.identity is None}
         names, keyed = list(self.types), set(keys) <= set(self.types)
         self.row: Callable[[Any], tuple[Any, ...]] = attrgetter(*names)
-        self.table, self.names, self.keys = table.name, names, keys
-        self._named = {*keys, *(["version"] if fenced else [])}  # told of every row that is changed
-        self._updates: dict[tuple[int, ...], str] = {}
+        self.table, self.known_by = table.name, (*keys, *(["version"] if fenced else []))
         self.order: Callable[[Sequence[Any]], Sequence[Any]] = (lambda rows: sorted(rows, key=attrgetter(*keys))) if keyed else list
         self.fenced, self.target, self.tail = fenced, f"{table.name} as old ({', '.join(names)})", ""
         if keyed:
@@ -130,7 +128,7 @@ class Upsert:
     async def _insert(self, db: Any, items: Sequence[Any]) -> None:
         if items:  # sorted: everybody takes row locks in one order
             sql, columns = self.sql, list(zip(*map(self.row, self.order(items)), strict=True))
-            if len(items) >= MANY:
+            if len(items) == 1 or len(items) >= MANY:
                 spread = [place == 0 or not _alike(column) for place, column in enumerate(columns)]
                 sql = self._text(spread)
                 columns = [column if several else column[0] for column, several in zip(columns, spread, strict=True)]
@@ -138,26 +136,18 @@ class Upsert:
 
     async def _update(self, db: Any, pairs: Sequence[tuple[Any, Any]]) -> None:
         if pairs:  # in any order: whoever read them holds them, or the row above them
-            olds, news = (list(zip(*map(self.row, side), strict=True)) for side in zip(*pairs, strict=True))
-            sides = enumerate(zip(self.names, olds, news, strict=True))
-            changed = tuple(place for place, (name, old, new) in sides if old != new and name not in self._named)
-            columns = {name: news[place] for place, name in enumerate(self.names) if name in self._named or place in changed}
+            olds, news = (dict(zip(self.types, zip(*map(self.row, side), strict=True), strict=True)) for side in zip(*pairs, strict=True))
+            changed = [name for name in self.types if name not in self.known_by and olds[name] != news[name]]
             if changed or self.fenced:
-                await _written(db, len(pairs), self._changing(changed), list(columns.values()))
+                await _written(db, len(pairs), self._changing(changed), [news[name] for name in (*self.known_by, *changed)])
 
-    def _changing(self, changed: tuple[int, ...]) -> str:
-        """The statement that writes these columns; which change together is soon known."""
-        if changed not in self._updates:
-            named = [name for place, name in enumerate(self.names) if name in self._named or place in changed]
-            arrays = ", ".join(f"${place}::{self.types[name]}[]" for place, name in enumerate(named, 1))
-            sets = [f"{self.names[place]} = new.{self.names[place]}" for place in changed]
-            where = [f"old.{key} = new.{key}" for key in self.keys]
-            if self.fenced:
-                sets, where = [*sets, "version = old.version + 1"], [*where, "old.version = new.version"]
-            self._updates[changed] = (
-                f"update {self.table} as old set {', '.join(sets)} from unnest({arrays}) new({', '.join(named)}) where {' and '.join(where)}"
-            )
-        return self._updates[changed]
+    def _changing(self, changed: Sequence[str]) -> str:
+        """The statement that writes these columns; the values come in the order of `known_by`, then of these."""
+        named = (*self.known_by, *changed)
+        arrays = ", ".join(f"${place}::{self.types[name]}[]" for place, name in enumerate(named, 1))
+        sets = [f"{name} = new.{name}" for name in changed] + (["version = old.version + 1"] if self.fenced else [])
+        same = " and ".join(f"old.{name} = new.{name}" for name in self.known_by)
+        return f"update {self.table} as old set {', '.join(sets)} from unnest({arrays}) new({', '.join(named)}) where {same}"
 
 
 def parts(name: str, changed: Sequence[Any], before: Sequence[Any]) -> tuple[list[Any], list[Any]]:
@@ -178,7 +168,7 @@ async def _written(db: Any, count: int, sql: str, columns: Sequence[Any]) -> Non
 def _alike(column: tuple[Any, ...]) -> bool:
     """The first looks spare comparing a whole column of ids, whose `==` is slow."""
     first = column[0]
-    return bool(first == column[1] == column[-1]) and column.count(first) == len(column)
+    return len(column) == 1 or (bool(first == column[1] == column[-1]) and column.count(first) == len(column))
 
 
 def columns_of(model: type[SQLModel]) -> str:
