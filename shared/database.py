@@ -68,6 +68,7 @@ async def connect(url: str, size: int, name: str) -> asyncpg.Pool:
         command_timeout=60,
         timeout=5,
         reset=_leave,
+        statement_cache_size=400,  # an update is one statement for each set of columns that change together
         server_settings={
             "application_name": name,
             "timezone": "UTC",
@@ -85,7 +86,7 @@ MANY = 32
 class Upsert:
     """Writes many rows of one table, new ones in one statement, changed ones in another. Built once per table.
 
-    A new row names every column, so adding one breaks no running release; of one that was read only what changed is written.
+    A new row names every column, so adding one breaks no running release; of those that were read only the columns that changed in any.
     `fenced`: the row is written only over the version that was read; otherwise `Conflict`, because
     `for update` cannot lock a row that does not exist yet.
     """

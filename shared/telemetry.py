@@ -28,6 +28,8 @@ from opentelemetry.trace import (
 
 _FORM = re.compile(r"(?!ff)[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
 _LINKS = 128
+KNOWN_FLAGS = 0x03
+"""Sampled, and that the trace id is random; W3C trace context wants all others zero in what is passed on."""
 KIND = {"server": SpanKind.SERVER, "consumer": SpanKind.CONSUMER, "client": SpanKind.CLIENT, "internal": SpanKind.INTERNAL}
 _requests: WeakValueDictionary[int, Span] = WeakValueDictionary()
 """Server spans by their id: a request's span begins before anybody knows which report it concerns."""
@@ -66,7 +68,7 @@ def _named(traceparent: str | None) -> SpanContext:
     found = _FORM.fullmatch(traceparent or "")
     if found is None:
         return INVALID_SPAN_CONTEXT
-    named = SpanContext(int(found[1], 16), int(found[2], 16), is_remote=True, trace_flags=TraceFlags(int(found[3], 16)))
+    named = SpanContext(int(found[1], 16), int(found[2], 16), is_remote=True, trace_flags=TraceFlags(int(found[3], 16) & KNOWN_FLAGS))
     return named if named.is_valid else INVALID_SPAN_CONTEXT
 
 

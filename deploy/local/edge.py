@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from shared.errors import Problem, Unavailable
-from shared.unanswered import UNANSWERED
+from shared.unanswered import unanswered
 
 # RFC 9110 7.6.1: these belong to one connection, not to the message.
 HOP_BY_HOP = frozenset(
@@ -53,7 +53,9 @@ def application(targets: Mapping[str, str]) -> Starlette:
             return _refusal(Problem(404, "not-found", f"No service answers here; the known prefixes are {known}."))
         try:
             return await _pass_on(request.app.state.client, request, base)
-        except UNANSWERED:
+        except (httpx.HTTPError, AttributeError) as reason:
+            if not unanswered(reason):
+                raise
             return _away(request)
 
     async def about(_: Request) -> Response:

@@ -23,7 +23,7 @@ import msgspec
 from standardwebhooks import Webhook
 
 from services.notification.channels import guard
-from shared.unanswered import UNANSWERED
+from shared.unanswered import unanswered
 
 SECRET_PREFIX = "whsec_"  # noqa: S105 - the mark of a secret, not one
 SECRET_BYTES = range(24, 65)
@@ -224,7 +224,6 @@ _ERRORS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] =
     ((TimeoutError, httpx.TimeoutException), "timeout"),
     (ssl.SSLError, "tls"),
     (gaierror, "dns"),
-    (UNANSWERED, "connection"),
 )
 _OURS = frozenset({"address-denied", "secret"})
 
@@ -232,7 +231,8 @@ _OURS = frozenset({"address-denied", "secret"})
 def _failed(error: Exception) -> Outcome:
     causes = list(_causes(error))
     known = (slug for kind, slug in _ERRORS if any(isinstance(cause, kind) for cause in causes))
-    slug = next(known, f"internal-{type(error).__name__.lower()}")
+    other = "connection" if any(map(unanswered, causes)) else f"internal-{type(error).__name__.lower()}"
+    slug = next(known, other)
     return Outcome("refused" if slug in _OURS else "retry", error=slug)
 
 

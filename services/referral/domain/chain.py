@@ -5,8 +5,9 @@ from datetime import datetime
 from uuid import UUID
 
 from services.referral.domain.case import Case
+from services.referral.domain.doubts import NO_TIME, without
 from services.referral.domain.issuing import successor
-from services.referral.domain.leg import FACTS, Leg
+from services.referral.domain.leg import FACTS, PAUSED, Leg
 from services.referral.domain.routing import Holder
 
 
@@ -49,10 +50,10 @@ def onward(case: Case, leg: Leg, to: Holder, now: datetime) -> Leg:
     same length of time, and would be late before it knew. One that passed undone stays, and is overdue at once.
     """
     late = {
-        name: now + (due - leg.issued_at)
+        name: now + (due - leg.issued_at) - (leg.held_since(leg.issued_at) if name in PAUSED else NO_TIME)
         for name in FACTS
         if (due := getattr(leg, f"{name}_due")) is not None and due <= now and leg.met(name) and name not in leg.missed.split()
     }
     dues = {f"{name}_due": late.get(name, getattr(leg, f"{name}_due")) for name in FACTS}
-    kept = {name: getattr(leg, name) for name in ("done_due", "step", "way", "doubts", "pauses")}
-    return successor(case, leg, to, now, **dues, **kept)
+    known = {name: getattr(leg, name) for name in ("done_due", "step", "way", "pauses")}
+    return successor(case, leg, to, now, **dues, **known, doubts=without(leg, late))

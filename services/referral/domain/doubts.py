@@ -1,6 +1,6 @@
 """Which due times rest on a year whose calendar is not published yet, and what are they once it is?"""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from datetime import datetime, timedelta
 
 import msgspec
@@ -31,6 +31,11 @@ def doubts_of(leg: Leg) -> tuple[Doubt, ...]:
 
 def kept(doubts: Iterable[Doubt]) -> bytes:
     return msgspec.json.encode(tuple(doubts))
+
+
+def without(leg: Leg, clocks: Container[str]) -> bytes:
+    """The doubts of a leg but for these clocks."""
+    return kept(doubt for doubt in doubts_of(leg) if doubt.clock not in clocks) if leg.doubts != SURE else SURE
 
 
 def scheduled(leg: Leg, calendar: Calendar, clocks: Mapping[str, tuple[datetime, Period | None]], *, never_later: bool = False) -> Leg:

@@ -157,9 +157,16 @@ class Leg(msgspec.Struct, frozen=True):
         if self.held_at is None or self.held_until is None:
             return self
         end = min(max(at, self.held_at), self.held_until)
-        pauses = msgspec.json.encode((*self.held[:-1], (self.held_at, end)))
-        going = msgspec.structs.replace(self, pauses=pauses, held_at=None, held_until=None, held_code=None)
+        over = self.held[:-1]
+        kept = msgspec.json.encode((*over, (self.held_at, end))) if end > self.held_at or not over else self.pauses
+        going = msgspec.structs.replace(self, pauses=kept, held_at=None, held_until=None, held_code=None)
         return _postponed(going, end - self.held_until)
+
+    def parted(self, at: datetime) -> "Leg":
+        """An open pause as two, one that is over and one from here on: a clock that begins now contains but the second."""
+        if self.held_until is None or self.held_until <= at:
+            return self
+        return self.resumed(at).on_hold(max(at, self.held_at or at), self.held_until, self.held_code or "other")
 
     @property
     def held(self) -> tuple[Span, ...]:

@@ -63,7 +63,7 @@ def replacement(case: Case, leg: Leg, up: Holder, known: Knowledge, now: datetim
     """The same duty at the next agency up, with the whole of its clocks from now: what was used of them, or paused, is nothing to it."""
     duty = duty_of(msgspec.structs.replace(leg, agency=up.agency), case, known)
     anew = issue(case.id, case.next_number, duty, up, known.days_of(case), now)
-    return msgspec.structs.replace(anew, replaces=leg.id)
+    return msgspec.structs.replace(anew, replaces=leg.id, department=leg.department)
 
 
 def raised(case: Case, grade: str, known: Knowledge, now: datetime) -> tuple[Case, tuple[Event, ...]]:
@@ -94,7 +94,7 @@ def rescheduled(case: Case, legs: list[Leg], why: str) -> tuple[Event, ...]:
 
 def _sooner(leg: Leg, duty: Duty, calendar: Calendar, now: datetime) -> Leg:
     clocks = {name: (now, getattr(duty.clocks, name).period) for name in awaited(leg)}
-    return msgspec.structs.replace(scheduled(leg, calendar, clocks, never_later=True), terms=laddered(leg, duty))
+    return msgspec.structs.replace(scheduled(leg.parted(now), calendar, clocks, never_later=True), terms=laddered(leg, duty))
 
 
 def awaited(leg: Leg) -> list[str]:

@@ -139,7 +139,7 @@ class RuleSet(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(duty, ladder=own[-1] if own else duty.ladder, hours=opened)
 
 
-@lru_cache(maxsize=16)  # a service reads every set that it ever used again whenever an agency changes
+@lru_cache(maxsize=256)  # a service reads every set that it ever used again whenever an agency changes
 def _parsed(data: bytes) -> RuleSet:
     errors: list[RuleError] = []
     found = RuleSet(hashlib.sha256(data).hexdigest(), **read_sections(data, _SECTIONS, errors))
@@ -180,7 +180,7 @@ def _planned(ruleset: RuleSet, facts: Facts, at_least: Grade) -> Plan:
     return Plan(grade, tuple(_duty(ruleset, grade, kinds[duty], [row for row in rows if row.duty == duty]) for duty in owed))
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=256)
 def _places(ruleset: RuleSet) -> frozenset[str]:
     """The regions that a row names; no other can matter."""
     return frozenset(region for row in ruleset.rows for region in row.regions)

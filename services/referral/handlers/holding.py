@@ -24,13 +24,12 @@ def hold(body: TakeAnswer, case: Case, leg: Leg, at: Moment) -> Decision:
         raise RuleBroken("not-accepted", "Only a leg that was accepted, and whose acceptance stands, can be held.", state=leg.state)
     known: Knowledge = at.reference
     limit = known.rules[case.rules].limit_in(keys_up(known.regions, case.region)).held
-    begun = max([at.received, *(until for _, until in leg.held)])  # a partner's record may be older than what was said by HTTP since
-    most = known.days_of(case).due(min([begun, *(since for since, _ in leg.held)]), limit).at
+    most = known.days_of(case).due(min([at.now, *(since for since, _ in leg.held)]), limit).at
     if body.until is None or not at.now < body.until <= most:
         raise RuleBroken(
             "held-too-long", "It can be held until a time to come, and in all no longer than this.", state=leg.state, until=most
         )
-    moved = leg.on_hold(begun, body.until, body.code or "other")
+    moved = leg.on_hold(at.now, body.until, body.code or "other")
     event = LegHeld(
         **about(case, leg),
         at=at.received,

@@ -17,7 +17,7 @@ from shared.contracts.referral import LegPressed
 from shared.errors import RuleBroken
 from shared.messages import Note
 from tests.unit.referral.acting import CALENDAR, CASE, HOUR, KNOWN, MINUTE, NOW, RULES, TICK, a_case, a_leg, act, answer, kinds, sweep
-from tests.unit.referral.test_chain import last
+from tests.unit.referral.test_chain import forward, last
 from tests.unit.referral.test_holding import DAY, LATER, accepted, hold
 from tests.unit.referral.test_paths import owing, step
 from tests.unit.referral.test_reaching import lost
@@ -77,13 +77,32 @@ def test_a_pause_that_is_over_counts_too_when_clocks_are_counted_again() -> None
     assert moved.active_due == plain.active_due + 4 * HOUR
 
 
-def test_a_pause_told_by_topic_begins_when_it_was_told_and_never_before_the_last_one_ended() -> None:
+def test_a_pause_begins_when_it_is_read_for_a_record_s_time_is_its_writer_s_to_choose() -> None:
     told = hold(accepted(), NOW + 5 * HOUR, NOW + 2 * HOUR, age=HOUR, via="topic").aggregate.legs[1]
-    assert (told.held_at, told.active_due) == (NOW + HOUR, NOW + 12 * HOUR)
-    used = answer(hold(accepted(), NOW + 5 * HOUR).aggregate, "resumed", NOW + 2 * HOUR).aggregate
-    again = hold(used, NOW + 5 * HOUR, NOW + 3 * HOUR, age=2 * HOUR, via="topic").aggregate.legs[1]
-    assert again.held_at == NOW + 2 * HOUR
-    assert again.active_due == NOW + 8 * HOUR + (NOW + 5 * HOUR - LATER)
+    assert (told.held_at, told.active_due) == (NOW + 2 * HOUR, NOW + 11 * HOUR)
+
+
+def test_whoever_takes_up_a_raised_leg_by_an_old_record_takes_back_no_more_than_was_added() -> None:
+    leg = a_leg(active_due=NOW + 60 * DAY)
+    held = hold(accepted_of(leg, "green"), LATER + 5 * DAY).aggregate
+    urgent, _ = raised(held, "red", KNOWN, LATER + DAY)
+    promised = raised(accepted_of(leg, "green"), "red", KNOWN, LATER + DAY)[0].legs[1].active_due
+    taken = answer(urgent, "resumed", LATER + DAY + MINUTE, age=20 * HOUR, via="topic").aggregate.legs[1]
+    assert (taken.active_due, taken.held) == (promised, ((LATER, LATER + DAY),))
+
+
+def test_a_forwarded_leg_has_its_clock_anew_without_the_pause_and_the_doubt_of_the_one_before() -> None:
+    doubt = kept((Doubt("active", NOW, Period(9, "hours"), (2026,)),))
+    used = answer(hold(accepted_of(a_leg(doubts=doubt), "red"), LATER + 4 * DAY).aggregate, "active", LATER + DAY).aggregate
+    there = last(forward(used, "police-city", now=NOW + 5 * DAY).aggregate)
+    assert (there.active_due, there.doubts) == (NOW + 5 * DAY + 8 * HOUR, b"[]")
+
+
+def test_pauses_of_no_length_are_not_kept_but_for_the_first() -> None:
+    case = accepted()
+    for _ in range(5):
+        case = answer(hold(case, LATER + DAY).aggregate, "resumed", LATER).aggregate
+    assert case.legs[1].held == ((LATER, LATER),)
 
 
 def test_a_record_older_than_the_pause_takes_back_no_more_than_the_pause() -> None:

@@ -1,4 +1,7 @@
-"""When a leg was held, not only since when: what counts its clocks again counts over its pauses."""
+"""When a leg was held, not only since when: what counts its clocks again counts over its pauses.
+
+Takes a column away that the code before it names: referral is stopped for it, as `heli up` does.
+"""
 
 from alembic import op
 
