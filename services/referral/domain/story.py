@@ -8,6 +8,7 @@ from uuid import UUID
 import msgspec
 
 from services.referral.domain.case import Case
+from services.referral.domain.doubts import SURE
 from services.referral.domain.issuing import about, issue
 from services.referral.domain.leg import FACTS, Leg
 from services.referral.domain.regrading import duty_of
@@ -40,8 +41,8 @@ def owing(cases: Iterable[Case], agency: str, duty: str) -> Leg | None:
 
 
 def covered(leg: Leg, by: UUID) -> Leg:
-    """The leg without clocks, for as long as the other one is open."""
-    return msgspec.structs.replace(leg, covered_by=by, **{f"{name}_due": None for name in FACTS})
+    """The leg without clocks, and so without doubts of them, for as long as the other one is open."""
+    return msgspec.structs.replace(leg, covered_by=by, doubts=SURE, **{f"{name}_due": None for name in FACTS})
 
 
 def uncovered(leg: Leg, case: Case, known: Knowledge, now: datetime) -> Leg:

@@ -127,6 +127,12 @@ def test_whoever_replaces_an_agency_that_held_gets_no_pause_of_its() -> None:
     assert (after.active_due, after.pauses) == (CALENDAR.due(LATER + DAY, period).at, b"[]")
 
 
+def test_a_calendar_that_is_published_starts_no_clock_of_a_covered_leg() -> None:
+    leg = covered(a_leg(doubts=kept((Doubt("active", NOW, Period(9, "hours"), (2026,)),))), OTHER)
+    assert cleared(leg, CALENDAR) == leg
+    assert leg.active_due is None
+
+
 def test_a_covered_leg_that_cannot_be_delivered_rings_nobody() -> None:
     case = a_case(covered(a_leg(), OTHER))
     assert (lost(case).aggregate, lost(case).events) == (case, ())
