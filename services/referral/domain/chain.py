@@ -1,7 +1,7 @@
 """From whom did a duty come to an agency, to whom does it go on, and with which clocks?"""
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from services.referral.domain.case import Case
@@ -50,10 +50,15 @@ def onward(case: Case, leg: Leg, to: Holder, now: datetime) -> Leg:
     same length of time, and would be late before it knew. One that passed undone stays, and is overdue at once.
     """
     late = {
-        name: now + (due - leg.issued_at) - (leg.held_since(leg.issued_at) if name in PAUSED else NO_TIME)
+        name: now + (due - leg.issued_at) - (_held_before_active(leg) if name in PAUSED else NO_TIME)
         for name in FACTS
         if (due := getattr(leg, f"{name}_due")) is not None and due <= now and leg.met(name) and name not in leg.missed.split()
     }
     dues = {f"{name}_due": late.get(name, getattr(leg, f"{name}_due")) for name in FACTS}
     known = {name: getattr(leg, name) for name in ("done_due", "step", "way", "pauses")}
     return successor(case, leg, to, now, **dues, **known, doubts=without(leg, late))
+
+
+def _held_before_active(leg: Leg) -> timedelta:
+    """How much pauses put the clock `active` off: those behind its end did not."""
+    return leg.held_since(leg.issued_at) - (leg.held_since(leg.active_at) if leg.active_at is not None else NO_TIME)

@@ -12,6 +12,9 @@ from shared.contracts.moves import LegHeld
 from shared.errors import RuleBroken
 from shared.messages import Decision, Moment, Response
 
+MOST = 100
+"""Pauses of one duty: each makes its row longer."""
+
 
 @move("held")
 def hold(body: TakeAnswer, case: Case, leg: Leg, at: Moment) -> Decision:
@@ -22,6 +25,8 @@ def hold(body: TakeAnswer, case: Case, leg: Leg, at: Moment) -> Decision:
         raise RuleBroken("held-already", "The leg is held: resume it first.", state=leg.state, until=leg.held_until)
     if leg.accepted_at is None or leg.state == "lapsed":
         raise RuleBroken("not-accepted", "Only a leg that was accepted, and whose acceptance stands, can be held.", state=leg.state)
+    if len(leg.held) >= MOST:
+        raise RuleBroken("held-too-often", f"This duty was held {MOST} times: go on with it, or decline it.", state=leg.state)
     known: Knowledge = at.reference
     limit = known.rules[case.rules].limit_in(keys_up(known.regions, case.region)).held
     most = known.days_of(case).due(min([at.now, *(since for since, _ in leg.held)]), limit).at
