@@ -1,5 +1,8 @@
 """How does one partition that the Kafka library cannot read leave all others alone? It is set aside and read by hand until it can be read again."""
 
+import asyncio
+import contextlib
+import time
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
@@ -13,6 +16,10 @@ from shared.salvage import MARK, salvage
 
 BYTES = 1024 * 1024
 RECORDS = 500
+COMMIT_SECONDS = 0.1
+"""The broker writes every commit into a log of its own: one for each batch costs a tenth of all that a report costs."""
+STOP_SECONDS = 2.0
+"""For the last commit of a consumer that stops while the broker may be away."""
 
 
 class Consumer(AIOKafkaConsumer):  # type: ignore[misc] # aiokafka has no types
@@ -21,14 +28,24 @@ class Consumer(AIOKafkaConsumer):  # type: ignore[misc] # aiokafka has no types
     aiokafka's `getmany` raises in the middle: for a codec that is not installed, for a header's name that is not UTF-8. What it
     has drained until then is gone, and the next commit goes past it. So after any exception every partition goes back to
     its committed offset before anything else is read, and the partition at fault is paused: from then on `salvage` reads it.
+
+    A commit is noted, and told to the broker a few times a second and before the consumer stops: what comes again after a
+    crash or a rebalance is known to the inbox.
     """
 
     def __init__(self, *topics: str, **options: Any) -> None:
         super().__init__(*topics, **options)
         self._unsure = False  # positions may be ahead of what has been handed out
         self._aside: set[TopicPartition] = set()
-        self.open: set[TopicPartition] = set()
-        """Partitions of which a batch was handed out that is neither committed nor sought back: the watchdog asks."""
+        self._handed: dict[TopicPartition, int] = {}  # a batch was handed out until there, and is neither committed nor sought back
+        self._noted: dict[TopicPartition, int] = {}  # committed, and the broker does not know it yet
+        self._told = float("-inf")
+        self._telling: asyncio.Task[None] | None = None
+
+    @property
+    def open(self) -> set[TopicPartition]:
+        """Partitions of which a batch was handed out whose commit the broker does not know: the watchdog asks."""
+        return self._handed.keys() | self._noted.keys()
 
     async def getmany(
         self, *partitions: TopicPartition, timeout_ms: int = 0, max_records: int | None = None
@@ -56,16 +73,55 @@ class Consumer(AIOKafkaConsumer):  # type: ignore[misc] # aiokafka has no types
         except Exception:
             self._unsure = True
             raise
-        self.open = (self.open & self.assignment()) | found.keys()
+        ends = {partition: records[-1].offset + 1 for partition, records in found.items()}
+        self._handed = {**self._mine(self._handed), **ends}
         return found
 
     async def commit(self, offsets: Any = None) -> None:
-        await super().commit(offsets)
-        self.open.clear()
+        """Of everything that was handed out. It does not wait for the broker, which hears of the next ones at the same time."""
+        if offsets is not None:
+            raise NotImplementedError("what was handed out is committed as a whole")
+        self._noted |= self._handed
+        self._handed = {}
+        if self._telling is None or self._telling.done():
+            self._telling = asyncio.create_task(self._tell_soon())
+
+    async def _tell_soon(self) -> None:
+        pause = self._told + COMMIT_SECONDS - time.monotonic()
+        while self._noted:
+            await asyncio.sleep(max(pause, 0))
+            try:
+                await self._tell()
+            except KafkaError as reason:  # the group is being balanced anew, or the broker is away
+                logs.get("consumer").warning("commit.waits", error=type(reason).__name__)
+            pause = COMMIT_SECONDS
+
+    async def _tell(self) -> None:
+        self._noted = self._mine(self._noted)
+        if telling := dict(self._noted):
+            self._told = time.monotonic()
+            await super().commit(telling)
+            self._noted = {partition: offset for partition, offset in self._noted.items() if telling.get(partition) != offset}
+
+    def _mine(self, offsets: dict[TopicPartition, int]) -> dict[TopicPartition, int]:
+        """A partition that another member has by now is his to commit."""
+        mine = self.assignment()
+        return {partition: offset for partition, offset in offsets.items() if partition in mine}
+
+    async def stop(self) -> None:
+        """What was committed does not come again after a clean stop."""
+        if self._telling is not None:
+            self._telling.cancel()
+            await asyncio.wait([self._telling])
+        with contextlib.suppress(KafkaError, TimeoutError):
+            async with asyncio.timeout(STOP_SECONDS):
+                await self._tell()
+        await super().stop()
 
     def seek(self, partition: TopicPartition, offset: int) -> None:
         super().seek(partition, offset)
-        self.open.discard(partition)
+        self._handed.pop(partition, None)
+        self._noted.pop(partition, None)
 
     def _set_aside(self, culprit: TopicPartition, reason: Exception) -> None:
         error = type(reason).__name__
@@ -89,6 +145,8 @@ class Consumer(AIOKafkaConsumer):  # type: ignore[misc] # aiokafka has no types
 
         One that stands there already keeps what has been fetched for it: else an error that comes again and again starves it.
         """
+        with contextlib.suppress(KafkaError):  # what is not told is read again
+            await self._tell()
         wanted = list(self.assignment())
         committed = await self._coordinator.fetch_committed_offsets(wanted) if wanted else {}
         fresh = []

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -16,7 +17,7 @@ from aiokafka.errors import KafkaConnectionError
 from faststream.kafka import KafkaBroker, KafkaRouter
 from faststream.kafka.annotations import KafkaMessage
 
-from shared import broker
+from shared import broker, fetching
 from shared.broker import subscriber
 from shared.watchdog import Progress
 from tests.support.broker import admin, make_topics, send, until
@@ -106,12 +107,37 @@ async def test_a_commit_that_fails_again_and_again_is_stuck(
     consumer: Consumer, kafka_bootstrap: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def failing(*_: Any) -> None:
-        raise TimeoutError
+        raise KafkaConnectionError
 
-    monkeypatch.setattr(consumer.raw, "commit", failing)
+    monkeypatch.setattr(consumer.raw._coordinator, "commit_offsets", failing)  # noqa: SLF001 - aiokafka shows it nowhere
     await send(kafka_bootstrap, consumer.topic, (b"k", b"1", []))
     await until(lambda: consumer.handled)
     assert await watched(consumer, 20)
+
+
+async def test_commits_are_told_together_and_the_last_one_before_a_clean_stop(
+    consumer: Consumer, kafka_bootstrap: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetching, "COMMIT_SECONDS", 3600.0)
+    place = TopicPartition(consumer.topic, 0)
+    for number in range(1, 6):
+        await send(kafka_bootstrap, consumer.topic, (b"k", b"1", []), partition=0)
+        await until(partial(handled, consumer, number))
+    await until(lambda: told(consumer, place, 1))
+    assert consumer.raw.open == {place}
+    await consumer.kafka.stop()
+    await consumer.kafka.start()
+    assert await told(consumer, place, 5)
+    await send(kafka_bootstrap, consumer.topic, (b"k", b"1", []), partition=0)
+    await until(lambda: consumer.handled == 6)
+
+
+def handled(consumer: Consumer, number: int) -> bool:
+    return consumer.handled == number
+
+
+async def told(consumer: Consumer, place: TopicPartition, offset: int) -> bool:
+    return bool(await consumer.raw.committed(place) == offset)
 
 
 async def test_a_lost_assignment_is_stuck(consumer: Consumer, kafka_bootstrap: str, monkeypatch: pytest.MonkeyPatch) -> None:
