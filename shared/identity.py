@@ -27,6 +27,10 @@ class Caller(msgspec.Struct, frozen=True):
     reporter_kind: str = ""
 
 
+MOST_VERIFIED = 4096
+"""Tokens whose signature is remembered until the keys are read again."""
+
+
 class Keys:
     """The keys and revoked token ids of one JWKS file. A file that cannot be read refuses everybody rather than nobody."""
 
@@ -35,11 +39,13 @@ class Keys:
         self._read = float("-inf")
         self._keys: dict[str, jwt.PyJWK] = {}
         self._revoked: frozenset[str] = frozenset()
+        self._verified: dict[str, dict[str, Any]] = {}  # claims by token: checking a signature costs as much as the rest of a request
 
     def _refresh(self) -> None:
         if time.monotonic() - self._read < REREAD_SECONDS:
             return
         try:
+            self._verified = {}
             document = json.loads(self.path.read_bytes())
             self._keys = {key["kid"]: jwt.PyJWK(key) for key in document["keys"]}
             self._revoked = frozenset(document.get("revoked", ()))
@@ -51,10 +57,7 @@ class Keys:
         """Raises Problem 401 for a token that is malformed, expired, revoked or not ours."""
         self._refresh()
         try:
-            key = self._keys[jwt.get_unverified_header(token).get("kid", "")]
-            claims: dict[str, Any] = jwt.decode(
-                token, key, algorithms=["EdDSA"], issuer="heli", options={"require": ["exp", "iat", "sub", "jti", "iss"]}
-            )
+            claims = self._claims(token)
         except (jwt.PyJWTError, KeyError, ValueError) as reason:
             raise _unauthenticated() from reason
         if claims["jti"] in self._revoked or claims.get("kind") not in KINDS:
@@ -68,6 +71,18 @@ class Keys:
             department=claims.get("department", ""),
             reporter_kind=claims.get("reporter_kind", ""),
         )
+
+    def _claims(self, token: str) -> dict[str, Any]:
+        known = self._verified.get(token)
+        if known is not None and time.time() < known["exp"]:
+            return known
+        key = self._keys[jwt.get_unverified_header(token).get("kid", "")]
+        claims: dict[str, Any] = jwt.decode(
+            token, key, algorithms=["EdDSA"], issuer="heli", options={"require": ["exp", "iat", "sub", "jti", "iss"]}
+        )
+        if len(self._verified) < MOST_VERIFIED:
+            self._verified[token] = claims
+        return claims
 
 
 class Allow:
