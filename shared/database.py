@@ -128,27 +128,28 @@ class Upsert:
 
     async def _insert(self, db: Any, items: Sequence[Any]) -> None:
         if items:  # sorted: everybody takes row locks in one order
-            sql, columns = self.sql, list(zip(*map(self.row, self.order(items)), strict=True))
-            if len(items) == 1 or len(items) >= MANY:
-                spread = [place == 0 or not _alike(column) for place, column in enumerate(columns)]
-                sql = self._text(spread)
-                columns = [column if several else column[0] for column, several in zip(columns, spread, strict=True)]
-            await _written(db, len(items), sql, columns)
+            columns = list(zip(*map(self.row, self.order(items)), strict=True))
+            spread = _spread(columns)
+            await _written(db, len(items), self.sql if all(spread) else self._text(spread), _values(columns, spread))
 
     async def _update(self, db: Any, pairs: Sequence[tuple[Any, Any]]) -> None:
         if pairs:  # in any order: whoever read them holds them, or the row above them
             olds, news = (dict(zip(self.types, zip(*map(self.row, side), strict=True), strict=True)) for side in zip(*pairs, strict=True))
             changed = [name for name in self.types if name not in self.known_by and olds[name] != news[name]]
             if changed or self.fenced:
-                await _written(db, len(pairs), self._changing(changed), [news[name] for name in (*self.known_by, *changed)])
+                columns = [news[name] for name in (*self.known_by, *changed)]
+                spread = _spread(columns)
+                await _written(db, len(pairs), self._changing(changed, spread), _values(columns, spread))
 
-    def _changing(self, changed: Sequence[str]) -> str:
-        """The statement that writes these columns; the values come in the order of `known_by`, then of these."""
-        named = (*self.known_by, *changed)
-        arrays = ", ".join(f"${place}::{self.types[name]}[]" for place, name in enumerate(named, 1))
-        sets = [f"{name} = new.{name}" for name in changed] + (["version = old.version + 1"] if self.fenced else [])
-        same = " and ".join(f"old.{name} = new.{name}" for name in self.known_by)
-        return f"update {self.table} as old set {', '.join(sets)} from unnest({arrays}) new({', '.join(named)}) where {same}"
+    def _changing(self, changed: Sequence[str], spread: Sequence[bool]) -> str:
+        """The statement that writes these columns; the values come in the order of `known_by`, then of these, `spread` as in `_text`."""
+        places = list(zip((*self.known_by, *changed), spread, range(1, len(spread) + 1), strict=True))
+        arrays = ", ".join(f"${place}::{self.types[name]}[]" for name, several, place in places if several)
+        named = ", ".join(name for name, several, _ in places if several)
+        new = {name: f"new.{name}" if several else f"${place}::{self.types[name]}" for name, several, place in places}
+        sets = [f"{name} = {new[name]}" for name in changed] + (["version = old.version + 1"] if self.fenced else [])
+        same = " and ".join(f"old.{name} = {new[name]}" for name in self.known_by)
+        return f"update {self.table} as old set {', '.join(sets)} from unnest({arrays}) new({named}) where {same}"
 
 
 def parts(name: str, changed: Sequence[Any], before: Sequence[Any]) -> tuple[list[Any], list[Any]]:
@@ -164,6 +165,17 @@ async def _written(db: Any, count: int, sql: str, columns: Sequence[Any]) -> Non
     status = await db.execute(sql, *columns)
     if int(status.rsplit(" ", 1)[1]) != count:
         raise Conflict
+
+
+def _spread(columns: Sequence[tuple[Any, ...]]) -> list[bool]:
+    """Which columns go as arrays: all of a few rows, of one row or of many only those whose values differ. The first, a key, always does."""
+    if 1 < len(columns[0]) < MANY:
+        return [True] * len(columns)
+    return [place == 0 or not _alike(column) for place, column in enumerate(columns)]
+
+
+def _values(columns: Sequence[tuple[Any, ...]], spread: Sequence[bool]) -> list[Any]:
+    return [column if several else column[0] for column, several in zip(columns, spread, strict=True)]
 
 
 def _alike(column: tuple[Any, ...]) -> bool:
