@@ -47,7 +47,8 @@ class Case(msgspec.Struct, frozen=True):
 
     def leg(self, key: UUID) -> Leg | None:
         """The leg with this id, if it is one of this case; a stranger may send anything, the id of the case too."""
-        return next((leg for leg in self.legs.values() if leg.id == key), None)
+        found = self.legs.get(key.bytes[-1])  # its number (`identifiers.leg_id`)
+        return found if found is not None and found.id == key else None
 
     def closed(self, at: datetime) -> "Case":
         return msgspec.structs.replace(self, closed_at=at, next_due=None)

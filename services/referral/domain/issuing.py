@@ -99,7 +99,7 @@ def overdue(case: Case, leg: Leg, at: datetime) -> tuple[Leg, tuple[Event, ...]]
     if leg.accepted_at is not None and leg.active_due is not None and any(clock == "active" for clock, _ in missing):
         moved = msgspec.structs.replace(moved, lapsed_at=at, claimed_by=None, claimed_at=None)
         said.append(LegLapsed(**about(case, leg), due=leg.active_due))
-    return moved.armed(), tuple(said)
+    return moved, tuple(said)
 
 
 def successor(case: Case, leg: Leg, to: Holder, now: datetime, **known: Any) -> Leg:

@@ -141,8 +141,7 @@ class Leg(msgspec.Struct, frozen=True):
 
     def with_fact(self, fact: str, at: datetime) -> "Leg":
         """The fact and the earlier ones that it implies; what is known already stands."""
-        implied = FACTS[: FACTS.index(fact) + 1]
-        return msgspec.structs.replace(self, **{f"{name}_at": at for name in implied if getattr(self, f"{name}_at") is None})
+        return msgspec.structs.replace(self, **{name: at for name in _IMPLIED[fact] if getattr(self, name) is None})
 
     def with_end(self, end: str, code: str, at: datetime) -> "Leg":
         over = self if self.held_until is None else self.resumed(at)
@@ -239,7 +238,7 @@ class Leg(msgspec.Struct, frozen=True):
         """The earliest clock that is neither met nor missed already, or the next rung. Written out: every leg of a case is asked at every move."""
         if self.ended is not None:
             return None
-        missed = self.missed.split()
+        missed = self.missed  # no clock's name is a part of another's
         dues = (
             self.rung_due,
             self.press_due,
@@ -250,7 +249,11 @@ class Leg(msgspec.Struct, frozen=True):
             None if self.active_at or "active" in missed else self.active_due,
             None if "done" in missed else self.done_due,
         )
-        return min((due for due in dues if due is not None), default=None)
+        first = None
+        for due in dues:
+            if due is not None and (first is None or due < first):
+                first = due
+        return first
 
 
 def _postponed(leg: Leg, by: timedelta) -> Leg:
@@ -260,6 +263,7 @@ def _postponed(leg: Leg, by: timedelta) -> Leg:
     return msgspec.structs.replace(leg, **{name: due + by for name, due in dues.items() if due is not None})
 
 
+_IMPLIED = {fact: tuple(f"{name}_at" for name in FACTS[: place + 1]) for place, fact in enumerate(FACTS)}
 _MET = {**{fact: attrgetter(f"{fact}_at") for fact in FACTS}, "done": attrgetter("ended")}
 _DUE = {clock: attrgetter(f"{clock}_due") for clock in CLOCKS}
 _acks = msgspec.json.Decoder(tuple[Acknowledged, ...])

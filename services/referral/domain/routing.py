@@ -1,6 +1,6 @@
 """Which agency gets a leg, who comes next when it declines, and whom does a rung tell?"""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import msgspec
 
@@ -69,22 +69,26 @@ def oversees(known: Knowledge, agency: str, region: str) -> bool:
 
 def told_by(known: Knowledge, leg: Leg, who: str, region: str) -> str:
     """Whom a rung tells. Where no way leads to the agency itself, its superior; one that is missing or was told already gives way to the joint-conference office, then to those above it."""
-    told = leg.told.split()
-    office = joint_conference(known, region).agency
-    line = [_planned(known, leg, who, region, office), *_line_up(known, office)]
-    active = [
-        code for code in line if code is not None and (code in known.directory) and (known.directory[code].active or code == leg.agency)
-    ]
-    return next((code for code in active if code not in told), active[-1] if active else office)
+    told, last = leg.told.split(), ""
+    for code in _line_of(known, leg, who, region):
+        entry = known.directory.get(code)
+        if entry is not None and (entry.active or code == leg.agency):
+            if code not in told:
+                return code
+            last = code
+    return last or joint_conference(known, region).agency
 
 
-def _planned(known: Knowledge, leg: Leg, who: str, region: str, office: str) -> str | None:
+def _line_of(known: Knowledge, leg: Leg, who: str, region: str) -> Iterator[str]:
+    """Whom the rung plans, then the joint-conference office of the place and all above it: looked up only when it comes to them."""
     if who == "duty_officer" and leg.state != "undeliverable":
-        return leg.agency
-    if who in ("duty_officer", "superior"):
+        yield leg.agency
+    elif who in ("duty_officer", "superior"):
         own = known.directory.get(leg.agency)
-        return own.superior if own else None
-    return _city(known, region) if who == "city_joint_conference" else office
+        yield (own and own.superior) or ""
+    elif who == "city_joint_conference":
+        yield _city(known, region) or ""
+    yield from _line_up(known, joint_conference(known, region).agency)
 
 
 def _city(known: Knowledge, region: str) -> str | None:

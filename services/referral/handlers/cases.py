@@ -1,6 +1,6 @@
 """How does a case open, and what happens to it when its time has come?"""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import msgspec
@@ -136,12 +136,14 @@ def tick(case: Case, at: Moment) -> Decision:
     events: list[Event] = [*said]
     legs = []
     for leg in case.legs.values():
+        due = leg.next_due()
+        if due is None or due > at.now:
+            continue
         resumed, back = paused_over(case, leg, at.now)
         rung, new = _rung(*overdue(case, resumed, at.now), case, at)
         moved, silent = unanswered(rung, case, at)
-        if moved is not leg:  # also one that now waits for an office to open, of which there is nothing to say
-            legs.append(moved)
-            events.extend((*back, *new, *silent))
+        legs.append(moved)  # also one that now waits for an office to open, of which there is nothing to say
+        events.extend((*back, *new, *silent))
     review = at.now + REVIEW if case.review_due <= at.now else case.review_due
     moved_case = msgspec.structs.replace(case, review_due=review).with_legs(*legs)
     closed = closing(moved_case, tuple(events), at)  # nobody owes it: it came to be so before there was a rule for that
@@ -149,13 +151,13 @@ def tick(case: Case, at: Moment) -> Decision:
 
 
 def _rung(leg: Leg, events: tuple[Event, ...], case: Case, at: Moment) -> tuple[Leg, tuple[Event, ...]]:
-    if leg.rung_due is None or leg.rung_due > at.now:
+    rung, again = leg.rings()
+    if (rung is None or rung > at.now) and (again is None or again > at.now):
         return leg, events
     if (waits := _until_open(leg, case, at)) is not None:
         return waits, events
-    rung = leg.rings()[0]
     if rung is not None and rung <= at.now:
-        moved, rang = fired(leg, case, at)
+        moved, rang = fired(leg, case, rung, at)
     elif rung is not None and rung < at.now + timedelta(seconds=terms_of(leg).gap):  # the sweep is late: the next rung speaks instead
         return leg.not_repeated(), events
     else:
@@ -173,11 +175,11 @@ def _until_open(leg: Leg, case: Case, at: Moment) -> Leg | None:
     return msgspec.structs.replace(leg, quiet_until=opening) if opening > at.now else None
 
 
-def fired(leg: Leg, case: Case, at: Moment) -> tuple[Leg, Event]:
+def fired(leg: Leg, case: Case, planned: datetime, at: Moment) -> tuple[Leg, Event]:
     """The next rung of the ladder fires."""
     who = terms_of(leg).rungs[leg.rung].who
     to = routing.told_by(at.reference, leg, who, case.region)
-    late = leg.rung_due is not None and leg.rung_due < at.now - timedelta(minutes=1)
+    late = planned < at.now - timedelta(minutes=1)
     event = LegEscalated(**about(case, leg), rung=leg.rung, who=who, to=to, clock=leg.unmet[0], late=late)
     told = " ".join([*leg.told.split(), to])
     return msgspec.structs.replace(leg, rung=leg.rung + 1, rung_at=at.now, rang_at=at.now, repeats=0, told=told), event

@@ -75,7 +75,7 @@ def decide(aggregate: Any, message: Message, at: Moment) -> Decision:
 def telling(before: Any, decision: Decision, at: Moment) -> Decision:
     """The decision, and a note to every leg that a leg which has come on by it covers."""
     after = decision.aggregate
-    if before is None or after is before or not isinstance(after, Case):
+    if before is None or after is before or type(after) is not Case:
         return decision
     moved = [(before.legs[leg.number], leg) for leg in after.legs.values() if leg.covers and leg.number in before.legs]
     told = [body for old, new in moved if new is not old for body in _moves(old, new)]

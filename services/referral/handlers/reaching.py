@@ -47,6 +47,6 @@ def note_undeliverable(body: NoteUndeliverable, case: Case | None, at: Moment) -
     terms = terms_of(lost)
     quiet = lost.rung_at is not None and at.now < lost.rung_at + timedelta(seconds=terms.gap)
     if lost.rung < len(terms.rungs) and not quiet:
-        lost, rang = fired(lost.armed(), case, at)
+        lost, rang = fired(lost, case, lost.rings()[0] or at.now, at)
         said.append(rang)
     return Decision(aggregate=case.with_legs(lost), events=tuple(said))
