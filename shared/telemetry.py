@@ -13,6 +13,7 @@ from opentelemetry.context import Context
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentelemetry.trace import (
     INVALID_SPAN_CONTEXT,
@@ -28,6 +29,7 @@ from opentelemetry.trace import (
 
 _FORM = re.compile(r"(?!ff)[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
 _LINKS = 128
+_ids = RandomIdGenerator()
 KNOWN_FLAGS = 0x03
 """Sampled, and that the trace id is random; W3C trace context wants all others zero in what is passed on."""
 KIND = {"server": SpanKind.SERVER, "consumer": SpanKind.CONSUMER, "client": SpanKind.CLIENT, "internal": SpanKind.INTERNAL}
@@ -85,6 +87,19 @@ def _heeds_parents(provider: trace.TracerProvider) -> bool:
     return sampler is ALWAYS_OFF or sampler.get_description().startswith("ParentBased")
 
 
+@lru_cache(maxsize=2)
+def _is_off(provider: trace.TracerProvider) -> bool:
+    """Whether nothing is recorded of anything: no address to export to is configured."""
+    return isinstance(provider, TracerProvider) and provider.sampler is ALWAYS_OFF
+
+
+def _new_trace() -> SpanContext:
+    """Of an act that is not recorded: its id still ties together what follows from it."""
+    return SpanContext(
+        _ids.generate_trace_id(), _ids.generate_span_id(), is_remote=False, trace_flags=TraceFlags(TraceFlags.RANDOM_TRACE_ID)
+    )
+
+
 def trace_id(traceparent: str | None) -> str | None:
     parts = (traceparent or "").split("-")
     return parts[1] if len(parts) == 4 else None  # noqa: PLR2004 - version, trace, span, flags
@@ -95,8 +110,11 @@ def begin(
 ) -> Span:
     """Starts a span. Without a parent it is a new act: it starts its own trace. It links to what it goes back to in other traces."""
     origin, provider = _named(parent), trace.get_tracer_provider()
+    # Most are one of these two: asking the SDK costs as much as deciding a message, and it would say the same.
     if origin.is_valid and not origin.trace_flags.sampled and _heeds_parents(provider):
-        return NonRecordingSpan(origin)  # most are such: asking the SDK costs as much as deciding a message, and it would say the same
+        return NonRecordingSpan(origin)
+    if not origin.is_valid and _is_off(provider):
+        return NonRecordingSpan(_new_trace())
     span = _tracer(provider).start_span(
         name,
         context=trace.set_span_in_context(NonRecordingSpan(origin), Context()) if origin.is_valid else Context(),
