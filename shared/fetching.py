@@ -29,8 +29,8 @@ class Consumer(AIOKafkaConsumer):  # type: ignore[misc] # aiokafka has no types
     has drained until then is gone, and the next commit goes past it. So after any exception every partition goes back to
     its committed offset before anything else is read, and the partition at fault is paused: from then on `salvage` reads it.
 
-    A commit is noted, and told to the broker a few times a second and before the consumer stops: what comes again after a
-    crash or a rebalance is known to the inbox.
+    A commit is noted, and told to the broker a few times a second and before the consumer stops. What comes again after a crash or
+    a rebalance is known to the inbox; told late, in a new generation of the group, it would only make the group begin anew.
     """
 
     def __init__(self, *topics: str, **options: Any) -> None:
@@ -39,8 +39,10 @@ class Consumer(AIOKafkaConsumer):  # type: ignore[misc] # aiokafka has no types
         self._aside: set[TopicPartition] = set()
         self._handed: dict[TopicPartition, int] = {}  # a batch was handed out until there, and is neither committed nor sought back
         self._noted: dict[TopicPartition, int] = {}  # committed, and the broker does not know it yet
+        self._under: Any = None  # the assignment for which both hold
         self._told = float("-inf")
         self._telling: asyncio.Task[None] | None = None
+        self._one_at_a_time = asyncio.Lock()
 
     @property
     def open(self) -> set[TopicPartition]:
@@ -66,6 +68,7 @@ class Consumer(AIOKafkaConsumer):  # type: ignore[misc] # aiokafka has no types
                 raise
             self._set_aside(culprit, reason)
             return {}
+        self._forget_others()
         try:
             for partition in tuple(self._aside):
                 if records := await self._by_hand(partition, max_records or RECORDS):
@@ -73,14 +76,15 @@ class Consumer(AIOKafkaConsumer):  # type: ignore[misc] # aiokafka has no types
         except Exception:
             self._unsure = True
             raise
-        ends = {partition: records[-1].offset + 1 for partition, records in found.items()}
-        self._handed = {**self._mine(self._handed), **ends}
+        if self._under is self._assigned():
+            self._handed |= {partition: records[-1].offset + 1 for partition, records in found.items()}
         return found
 
     async def commit(self, offsets: Any = None) -> None:
         """Of everything that was handed out. It does not wait for the broker, which hears of the next ones at the same time."""
         if offsets is not None:
             raise NotImplementedError("what was handed out is committed as a whole")
+        self._forget_others()
         self._noted |= self._handed
         self._handed = {}
         if self._telling is None or self._telling.done():
@@ -97,31 +101,40 @@ class Consumer(AIOKafkaConsumer):  # type: ignore[misc] # aiokafka has no types
             pause = COMMIT_SECONDS
 
     async def _tell(self) -> None:
-        self._noted = self._mine(self._noted)
-        if telling := dict(self._noted):
-            self._told = time.monotonic()
+        async with self._one_at_a_time:
+            self._forget_others()
+            if not self._noted or self._subscription.reassignment_in_progress:
+                return
+            self._told, telling = time.monotonic(), dict(self._noted)
             await super().commit(telling)
             self._noted = {partition: offset for partition, offset in self._noted.items() if telling.get(partition) != offset}
 
-    def _mine(self, offsets: dict[TopicPartition, int]) -> dict[TopicPartition, int]:
-        """A partition that another member has by now is his to commit."""
-        mine = self.assignment()
-        return {partition: offset for partition, offset in offsets.items() if partition in mine}
+    def _assigned(self) -> Any:
+        subscription = self._subscription.subscription
+        return subscription.assignment if subscription is not None else None
+
+    def _forget_others(self) -> None:
+        """What was handed out under an assignment that is over comes again, here or elsewhere: none of it is committed any more."""
+        if self._under is not self._assigned():
+            self._under, self._handed, self._noted = self._assigned(), {}, {}
 
     async def stop(self) -> None:
         """What was committed does not come again after a clean stop."""
-        if self._telling is not None:
-            self._telling.cancel()
-            await asyncio.wait([self._telling])
-        with contextlib.suppress(KafkaError, TimeoutError):
-            async with asyncio.timeout(STOP_SECONDS):
-                await self._tell()
-        await super().stop()
+        try:
+            if self._telling is not None:
+                self._telling.cancel()
+                await asyncio.wait([self._telling])
+            with contextlib.suppress(KafkaError, TimeoutError):
+                async with asyncio.timeout(STOP_SECONDS):
+                    await self._tell()
+        finally:
+            await super().stop()
 
     def seek(self, partition: TopicPartition, offset: int) -> None:
-        super().seek(partition, offset)
         self._handed.pop(partition, None)
-        self._noted.pop(partition, None)
+        if self._noted.get(partition, 0) > offset:
+            del self._noted[partition]
+        super().seek(partition, offset)
 
     def _set_aside(self, culprit: TopicPartition, reason: Exception) -> None:
         error = type(reason).__name__

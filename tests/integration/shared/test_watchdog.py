@@ -1,6 +1,7 @@
 """Does the watchdog see a frozen loop, a handler that never returns, a commit that fails, an assignment that is lost?"""
 
 import asyncio
+import contextlib
 import subprocess
 import sys
 import time
@@ -138,6 +139,55 @@ def handled(consumer: Consumer, number: int) -> bool:
 
 async def told(consumer: Consumer, place: TopicPartition, offset: int) -> bool:
     return bool(await consumer.raw.committed(place) == offset)
+
+
+OTHER = """
+import asyncio, sys
+from aiokafka import AIOKafkaConsumer
+async def main():
+    consumer = AIOKafkaConsumer(sys.argv[2], bootstrap_servers=sys.argv[1], group_id=sys.argv[3], session_timeout_ms=6000)
+    await consumer.start()
+    await asyncio.sleep(3600)
+asyncio.run(main())
+"""
+
+
+async def test_a_group_that_is_balanced_anew_under_load_goes_on(consumer: Consumer, kafka_bootstrap: str) -> None:
+    """What is committed while others join and vanish must not make the group begin again and again."""
+    load = asyncio.create_task(keep_sending(kafka_bootstrap, consumer.topic))
+    command = [sys.executable, "-c", OTHER, kafka_bootstrap, consumer.topic, f"watched.{consumer.topic}"]
+    others: list[asyncio.subprocess.Process] = []
+    try:
+        for _ in range(2):  # each killed one stays in the group until its session ends, and the next one joins while it does
+            others.append(await asyncio.create_subprocess_exec(*command))
+            await until(lambda: len(consumer.raw.assignment()) == 1, seconds=30)
+            await until(partial(handled_more, consumer, consumer.handled + 20), seconds=30)
+            others[-1].kill()
+        await until(lambda: len(consumer.raw.assignment()) == 2, seconds=30)
+        await until(partial(handled_more, consumer, consumer.handled + 20), seconds=30)
+    finally:
+        load.cancel()
+        await asyncio.wait([load])
+        for other in others:
+            with contextlib.suppress(ProcessLookupError):
+                other.kill()
+            await other.wait()
+
+
+async def keep_sending(bootstrap: str, topic: str) -> None:
+    producer = AIOKafkaProducer(bootstrap_servers=bootstrap)
+    await producer.start()
+    try:
+        while True:
+            for partition in (0, 1):
+                await producer.send(topic, b"1", partition=partition)
+            await asyncio.sleep(0.02)
+    finally:
+        await producer.stop()
+
+
+def handled_more(consumer: Consumer, number: int) -> bool:
+    return consumer.handled >= number
 
 
 async def test_a_lost_assignment_is_stuck(consumer: Consumer, kafka_bootstrap: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,4 +17,4 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.execute("alter table case_file reset (fillfactor)")
-    op.execute("alter table leg reset (fillfactor)")
+    op.execute("alter table leg set (fillfactor = 80)")
