@@ -109,13 +109,19 @@ class Upsert:
 
     def _text(self, spread: Sequence[bool]) -> str:
         """The statement for columns that come as arrays (`spread`), the others as one value for all rows."""
-        places = list(zip(self.types.items(), spread, range(1, len(spread) + 1), strict=True))
-        arrays = ", ".join(f"${place}::{kind}[]" for (_, kind), several, place in places if several)
-        named = ", ".join(name for (name, _), several, _ in places if several)
-        picked = [name if several else f"${place}::{kind}" for (name, kind), several, place in places]
+        new, source = self._given(list(self.types), spread)
         if self.fenced:
-            picked = [f"{value} + 1" if name == "version" else value for name, value in zip(self.types, picked, strict=True)]
-        return f"insert into {self.target} select {', '.join(picked)} from unnest({arrays}) new({named}){self.tail}"
+            new["version"] += " + 1"
+        return f"insert into {self.target} select {', '.join(new.values())} from {source}{self.tail}"
+
+    def _given(self, names: Sequence[str], spread: Sequence[bool]) -> tuple[dict[str, str], str]:
+        """How a statement calls each value, in their order, and where the arrays among them come from."""
+        given = [
+            (name, f"${place}::{self.types[name]}", several) for place, (name, several) in enumerate(zip(names, spread, strict=True), 1)
+        ]
+        arrays = ", ".join(f"{value}[]" for _, value, several in given if several)
+        named = ", ".join(name for name, _, several in given if several)
+        return {name: f"new.{name}" if several else value for name, value, several in given}, f"unnest({arrays}) new({named})"
 
     async def __call__(self, db: Any, items: Sequence[Any], before: Sequence[Any] = ()) -> None:
         """`before`: each as it was read, None for a new one. Without it all are new, or may be."""
@@ -143,13 +149,10 @@ class Upsert:
 
     def _changing(self, changed: Sequence[str], spread: Sequence[bool]) -> str:
         """The statement that writes these columns; the values come in the order of `known_by`, then of these, `spread` as in `_text`."""
-        places = list(zip((*self.known_by, *changed), spread, range(1, len(spread) + 1), strict=True))
-        arrays = ", ".join(f"${place}::{self.types[name]}[]" for name, several, place in places if several)
-        named = ", ".join(name for name, several, _ in places if several)
-        new = {name: f"new.{name}" if several else f"${place}::{self.types[name]}" for name, several, place in places}
+        new, source = self._given((*self.known_by, *changed), spread)
         sets = [f"{name} = {new[name]}" for name in changed] + (["version = old.version + 1"] if self.fenced else [])
         same = " and ".join(f"old.{name} = {new[name]}" for name in self.known_by)
-        return f"update {self.table} as old set {', '.join(sets)} from unnest({arrays}) new({named}) where {same}"
+        return f"update {self.table} as old set {', '.join(sets)} from {source} where {same}"
 
 
 def parts(name: str, changed: Sequence[Any], before: Sequence[Any]) -> tuple[list[Any], list[Any]]:
