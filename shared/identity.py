@@ -44,8 +44,8 @@ class Keys:
     def _refresh(self) -> None:
         if time.monotonic() - self._read < REREAD_SECONDS:
             return
+        self._verified = {}
         try:
-            self._verified = {}
             document = json.loads(self.path.read_bytes())
             self._keys = {key["kid"]: jwt.PyJWK(key) for key in document["keys"]}
             self._revoked = frozenset(document.get("revoked", ()))
@@ -74,7 +74,7 @@ class Keys:
 
     def _claims(self, token: str) -> dict[str, Any]:
         known = self._verified.get(token)
-        if known is not None and time.time() < known["exp"]:
+        if known is not None and time.time() < int(known["exp"]):
             return known
         key = self._keys[jwt.get_unverified_header(token).get("kid", "")]
         claims: dict[str, Any] = jwt.decode(
