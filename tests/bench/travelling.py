@@ -150,7 +150,7 @@ async def _file(caller: Client, numbers: Iterator[int]) -> None:
 
 
 async def _reached(system: System, name: str, query: str, wanted: int, busy: Memory) -> None:
-    looked = time.monotonic()
+    looked = float("-inf")
     async with asyncio.timeout(PATIENCE_SECONDS):
         while await system.pools[name].fetchval(query) < wanted:
             await asyncio.sleep(0.1)
