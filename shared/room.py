@@ -21,6 +21,7 @@ from shared.reference import Reference
 
 ATTEMPTS = 8
 SWEEP = 500
+SOONEST, LATEST = 0.005, 0.05  # seconds between two sweeps
 NOBODY = UUID(int=0)
 Settle = Callable[[Any, Sequence[Message]], Awaitable[None]]
 Beside = Callable[[Message, Mapping[UUID, Any]], Any]
@@ -82,9 +83,9 @@ class _Work:
 
     def apply(self, message: Message) -> None:
         aggregate = self.current.get(message.aggregate)
-        name = f"process {message.record.topic}" if message.record else f"apply {self.kind.name}"
+        name, kind = (f"process {message.record.topic}", "consumer") if message.record else (f"apply {self.kind.name}", "internal")
         back = [aggregate.trace] if aggregate is not None else []  # a later act goes back to the one that made the aggregate
-        span = telemetry.begin(name, "consumer" if message.record else "internal", parent=message.traceparent, links=back)
+        span = telemetry.begin(name, kind, parent=message.traceparent, links=back)
         moment = self.moment(aggregate, message.received, message.actor, span)
         if self.beside is not None:
             moment = msgspec.structs.replace(moment, beside=self.beside(message, self.current))
@@ -118,9 +119,9 @@ class _Work:
     def finish(self) -> None:
         """Spans end after the commit: what was rolled back never happened."""
         for span, aggregate, body in self.spans:
-            labels = self.kind.labels(aggregate) if aggregate is not None else {}
-            telemetry.label(span, {**labels, **_named(body)})
-            span.end()
+            if span.is_recording():
+                telemetry.label(span, {**(self.kind.labels(aggregate) if aggregate is not None else {}), **_named(body)})
+                span.end()
 
 
 class Room:
@@ -177,9 +178,8 @@ class Room:
     async def bury(self, group: str, letters: Mapping[str, Outgoing]) -> None:
         """Sends dead letters through the outbox, each record (its place in the topic) once."""
         async with self.pool.acquire() as db, db.transaction():
-            fresh, _ = await inbox.first_time(
-                db, group, [Message(body=None, aggregate=NOBODY, id=place, source=group) for place in letters]
-            )
+            named = [Message(body=None, aggregate=NOBODY, id=place, source=group) for place in letters]
+            fresh, _ = await inbox.first_time(db, group, named)
             now, _, _ = await self.reference.moment(db)
             await outbox.save(db, [outbox.stamp(letters[m.id or ""], actor=group, traceparent="", at=now) for m in fresh])
         self.bells.relay.set()
@@ -241,10 +241,12 @@ class Room:
             return await self.sweep(limit // 2) if limit > 1 else await self._swept(0)
 
     async def _swept(self, limit: int) -> Swept:
+        if (wait := await self._wait()) > 0:  # asked before a transaction is begun: most sweeps find nothing
+            return Swept(0, (), wait)
         async with self.pool.acquire() as db, db.transaction():
             loaded = await self.kind.due(db, max(limit, 1))
-            if not loaded:
-                return Swept(0, (), await self._wait(db))
+            if not loaded:  # somebody else has it
+                return Swept(0, (), SOONEST)
             work = _Work(self.kind, loaded, *await self.reference.moment(db))
             failed = [key for key in loaded if not limit or not self._tick(work, key)]
             await self._save(db, work)
@@ -276,12 +278,11 @@ class Room:
             f"update {self.kind.table} set next_due = heli_now() + make_interval(mins => $2) where id = $1", key, min(2 ** (tries - 1), 60)
         )
 
-    async def _wait(self, db: Any) -> float:
-        """Seconds until the next deadline, 5 to 50 ms: the upper limit keeps one that another process armed from being missed."""
-        seconds = await db.fetchval(
-            f"select extract(epoch from min(next_due) - heli_now()) from {self.kind.table} where next_due is not null"
-        )
-        return min(max(float(seconds), 0.005), 0.05) if seconds is not None else 0.05
+    async def _wait(self) -> float:
+        """Seconds until the next deadline, at most 50 ms, or one that another process armed would be missed; 0 when something is due."""
+        sql = f"select extract(epoch from min(next_due) - heli_now()) from {self.kind.table} where next_due is not null"
+        seconds = await self.pool.fetchval(sql)
+        return LATEST if seconds is None else 0.0 if seconds <= 0 else min(max(float(seconds), SOONEST), LATEST)
 
 
 def _named(body: Any) -> dict[str, str]:
