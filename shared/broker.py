@@ -1,7 +1,6 @@
 """How are records read from Kafka without losing one? Tolerantly, in batches, committed after the transaction."""
 
-import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, TypeVar
@@ -17,6 +16,7 @@ from shared.contracts import envelope
 from shared.contracts.envelope import Event, Incoming
 from shared.errors import Problem
 from shared.fetching import Consumer
+from shared.lanes import hand
 from shared.messages import Message, Outgoing, Record
 from shared.parking import Parked
 from shared.patience import patiently
@@ -49,7 +49,7 @@ class Read(msgspec.Struct, frozen=True):
     incoming: Incoming
 
 
-Batch = Sequence[Read | Unreadable]
+Batch = Sequence[Record]
 
 
 class _Broker(KafkaBroker):
@@ -99,18 +99,17 @@ def _fields(raw: Any) -> dict[str, Any]:
     return {name: getattr(raw, name) for name in raw.__dataclass_fields__}
 
 
-async def _decode(message: Any, _original: Any) -> list[Read | Unreadable]:
-    """Each record by itself: a bad one takes nobody with it."""
-    return [read(record_of(raw)) for raw in message.raw_message]
+async def _decode(message: Any, _original: Any) -> list[Record]:
+    """Nothing is read yet: who listens knows which records it wants."""
+    return [record_of(raw) for raw in message.raw_message]
 
 
 def read(record: Record) -> Read | Unreadable:
+    """Each record by itself: a bad one takes nobody with it."""
     if record.headers and record.headers[0][0] == MARK:
         return Unreadable(record, "unfetchable")
     try:
-        return Read(record, envelope.read(envelope.text_headers(record.headers), record.value))
-    except RecursionError:
-        return Unreadable(record, "nested-too-deep")
+        return Read(record, envelope.read(record.headers, record.value))
     except ValueError as reason:
         return Unreadable(record, str(reason))
 
@@ -127,6 +126,8 @@ def subscriber(router: KafkaRouter, service: str, topic: str, *, pattern: bool =
 
 
 Split = Callable[[Any, Read], Sequence[Message]]
+OURS = b"heli."
+"""Types that begin so are our own services': one that nobody here handles is for others. Any other must be an event at all."""
 
 
 class Route(msgspec.Struct, frozen=True):
@@ -145,7 +146,7 @@ class Route(msgspec.Struct, frozen=True):
 class Listener:
     """Turns batches of one topic into messages, and hands each room its share in order.
 
-    Types that nobody handles are dropped by their header, before decoding and without an inbox row.
+    Types of ours that nobody here handles are dropped by their header, before anything is decoded and without an inbox row.
     """
 
     def __init__(self, service: str, topic: str, routes: Sequence[Route], rescue: Room) -> None:
@@ -154,23 +155,38 @@ class Listener:
         for route in routes:
             self.routes = {**self.routes, route.event.type_: [*self.routes.get(route.event.type_, []), route]}
         self._decoders = {route.event: msgspec.json.Decoder(route.event) for route in routes}
+        self.types = {route.event.type_.encode() for route in routes}
 
     async def __call__(self, batch: Batch) -> None:
         await patiently(self.group, lambda: self.apply(batch))
 
     async def apply(self, batch: Batch) -> None:
         shares: dict[int, tuple[Room, list[Message]]] = {}
-        await self._bury([item for item in batch if isinstance(item, Unreadable)])
-        for item in (item for item in batch if isinstance(item, Read)):
+        dead: list[Unreadable] = []
+        for item in self._wanted(batch, dead):
             for route in self.routes.get(item.incoming.type, ()):
                 try:
                     messages = self._messages(route, item)
-                except (msgspec.ValidationError, ValueError, RecursionError):
+                except (ValueError, RecursionError):
+                    if reason := envelope.fault(item.incoming.data):
+                        dead.append(Unreadable(item.record, reason))
+                        break
                     await _hand_over(shares)  # what came before it must not wait behind it
                     await route.room.park([_contract(item, route)])
                 else:
                     shares.setdefault(id(route.room), (route.room, []))[1].extend(messages)
+        await self._bury(dead)
         await _hand_over(shares)
+
+    def _wanted(self, batch: Batch, dead: list[Unreadable]) -> Iterator[Read]:
+        for record in batch:
+            named = envelope.named_type(record.headers)
+            if named in self.types or named is None or not named.startswith(OURS):
+                item = read(record)
+                if type(item) is Read:
+                    yield item
+                elif type(item) is Unreadable:
+                    dead.append(item)
 
     async def release(self, record: Record, consumer: str, message: str, settle: Settle) -> None:
         """Applies a parked message again, in one transaction with its leaving the parking lot. Raises Problem when it is refused again."""
@@ -217,44 +233,6 @@ async def _hand_over(shares: dict[int, tuple[Room, list[Message]]]) -> None:
     for room, messages in shares.values():
         await hand(room, messages)
     shares.clear()
-
-
-FULL = 200
-"""So many messages make a batch that is worth two transactions."""
-
-
-async def hand(room: Room, messages: Sequence[Message]) -> None:
-    """Applies a batch. A big one goes in two lanes: while one waits for the database the other is decided.
-
-    The messages of an aggregate, and those of a stream that would wait behind each other, stay in one lane, in their order.
-    Whatever becomes of one lane, the other is finished; what is tried again finds in the inbox what it has done.
-    """
-    if len(messages) < FULL:
-        await room.handle(messages)
-        return
-    for done in await asyncio.gather(*(room.handle(lane) for lane in lanes(messages) if lane), return_exceptions=True):
-        if isinstance(done, BaseException):
-            raise done
-
-
-def lanes(messages: Sequence[Message]) -> list[list[Message]]:
-    """Two shares of about the same number of aggregates that have neither an aggregate nor a stream in common."""
-    joined: dict[Any, Any] = {}
-
-    def root(name: Any) -> Any:
-        while name in joined:
-            name = joined[name]
-        return name
-
-    for message in messages:
-        if message.stream:  # else its stream is its aggregate
-            one, other = root(message.stream), root(str(message.aggregate))
-            if one != other:
-                joined[one] = other
-    names = [root(str(m.aggregate)) for m in messages] if joined else [m.aggregate for m in messages]
-    kept = list(dict.fromkeys(names))
-    first = set(kept[: len(kept) // 2])
-    return [[m for m, name in zip(messages, names, strict=True) if (name in first) is lane] for lane in (True, False)]
 
 
 def _contract(item: Read, route: Route) -> Parked:

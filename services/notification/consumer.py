@@ -11,7 +11,7 @@ from faststream.kafka.annotations import KafkaMessage
 from services.notification import store
 from services.notification.domain import agency_notice_id, refusal_notice_id
 from shared.broker import Batch, Listener, Read, Route, Unreadable, subscriber
-from shared.contracts import directory, intake, moves, operations, referral, stories
+from shared.contracts import directory, envelope, intake, moves, operations, referral, stories
 from shared.contracts.directory import AgencyChanged
 from shared.messages import Message, Record
 from shared.room import Room, Settle
@@ -103,20 +103,20 @@ class DirectoryListener(Listener):
 
     def __init__(self, rescue: Room) -> None:
         super().__init__("notification", directory.TOPIC, (), rescue)
+        self.types = {AgencyChanged.type_.encode()}
         self._decoder = msgspec.json.Decoder(AgencyChanged)
 
     async def apply(self, batch: Batch) -> None:
-        items = [self._entry(item) for item in batch if isinstance(item, Unreadable) or item.incoming.type == AgencyChanged.type_]
-        await self._bury([item for item in items if isinstance(item, Unreadable)])
+        dead: list[Unreadable] = []
+        items = [self._entry(item) for item in self._wanted(batch, dead) if item.incoming.type == AgencyChanged.type_]
+        await self._bury([*dead, *(item for item in items if isinstance(item, Unreadable))])
         await store.update_directory(self.rescue.pool, [item for item in items if isinstance(item, AgencyChanged)])
 
     async def release(self, record: Record, consumer: str, message: str, settle: Settle) -> None:
         """Nothing of this topic is ever parked."""
 
-    def _entry(self, item: Read | Unreadable) -> AgencyChanged | Unreadable:
-        if isinstance(item, Unreadable):
-            return item
+    def _entry(self, item: Read) -> AgencyChanged | Unreadable:
         try:
             return self._decoder.decode(item.incoming.data)
-        except msgspec.ValidationError:
-            return Unreadable(item.record, "contract")
+        except (ValueError, RecursionError):
+            return Unreadable(item.record, envelope.fault(item.incoming.data) or "contract")

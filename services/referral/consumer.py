@@ -15,10 +15,11 @@ from services.referral.domain.agency import agency_id
 from services.referral.domain.leg import REASONS, Answer, DeclineReason, ForwardReason, HoldReason, Move, Outcome
 from services.referral.domain.rule_rows import Code
 from services.referral.handlers import NoteDelivery, NoteUndeliverable, OpenCase, RefuseUnreadable, TakeAnswer
-from shared.broker import Listener, Read, Route, Unreadable, hand, subscriber
+from shared.broker import Batch, Listener, Read, Route, subscriber
 from shared.contracts import intake, notification
 from shared.errors import NotFound
 from shared.identifiers import case_id, case_of
+from shared.lanes import hand
 from shared.messages import Message, Record
 from shared.patience import patiently
 from shared.room import Room
@@ -106,12 +107,12 @@ class Replies:
     def __init__(self, cases: Room, agencies: Room) -> None:
         self.cases, self.agencies = cases, agencies
 
-    async def __call__(self, batch: Sequence[Read | Unreadable]) -> None:
-        await patiently(f"referral.{REPLIES}", lambda: self.apply([item.record for item in batch]))
+    async def __call__(self, batch: Batch) -> None:
+        await patiently(f"referral.{REPLIES}", lambda: self.apply(batch))
 
-    async def apply(self, records: Sequence[Record]) -> None:
+    async def apply(self, batch: Batch) -> None:
         answers, refused = [], []
-        for record in records:
+        for record in batch:
             try:
                 answers.append(answer_of(record))
             except (msgspec.MsgspecError, ValueError, RecursionError) as reason:

@@ -11,7 +11,6 @@ from statistics import median
 import msgspec
 
 from services.referral.consumer import Replies
-from shared.broker import read
 from shared.contracts import intake
 from tests.bench import filling, wire
 from tests.bench.answering import answers, topic_of
@@ -109,7 +108,7 @@ async def _growth(ground: Ground, large: Stored, small: Stored) -> Figure:
 
     async def side(at: Stored, _: int) -> Sample:
         listener, first = at.service.listeners[intake.TOPIC], next(at.firsts)
-        told = [read(wire.record(intake.TOPIC, first + place, one)) for place, one in enumerate(wire.reports(ground.sizes.many))]
+        told = [wire.record(intake.TOPIC, first + place, one) for place, one in enumerate(wire.reports(ground.sizes.many))]
         meter = ground.meter()
         for place in range(0, len(told), BATCH):
             await listener.apply(told[place : place + BATCH])

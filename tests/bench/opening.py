@@ -137,11 +137,5 @@ async def opened(service: Service) -> UUID:
     """Opens one case by the listener, and returns its id."""
     (one,) = wire.reports(1)
     event = msgspec.json.decode(one[1], type=intake.ReportAccepted)
-    await service.listeners[intake.TOPIC].apply([_read(one)])
+    await service.listeners[intake.TOPIC].apply([wire.record(intake.TOPIC, time.monotonic_ns(), one)])
     return case_id(event.report, 1)
-
-
-def _read(one: wire.Wire) -> Any:
-    from shared.broker import read
-
-    return read(wire.record(intake.TOPIC, time.monotonic_ns(), one))

@@ -12,7 +12,6 @@ import pytest
 
 from deploy import keys
 from services.intake import app
-from shared.broker import Read
 from shared.contracts import envelope, referral
 from shared.contracts.envelope import Event
 from shared.identifiers import case_id, derived_child_id, leg_id, parse_short_code, uuid7
@@ -72,15 +71,13 @@ class Intake:
     async def hear(self, *events: Event) -> None:
         """What referral says arrives, as records of its topic."""
         listener = self.service.listeners[referral.TOPIC]
-        await listener.apply([self._read(event) for event in events])
+        await listener.apply([self._record(event) for event in events])
 
-    def _read(self, event: Event) -> Read:
+    def _record(self, event: Event) -> Record:
         now = datetime.now(UTC)
         self.offset += 1
         headers = tuple(envelope.headers_of(event, id=uuid7(), at=now, traceparent=""))
-        value = envelope.encode(event)
-        record = Record(referral.TOPIC, 0, self.offset, event.key.encode(), value, headers, now)
-        return Read(record, envelope.read(envelope.text_headers(headers), value))
+        return Record(referral.TOPIC, 0, self.offset, event.key.encode(), envelope.encode(event), headers, now)
 
     async def later(self, by: timedelta) -> None:
         """Moves the service's time."""

@@ -13,7 +13,8 @@ from faststream.kafka import KafkaRouter
 from faststream.kafka.annotations import KafkaMessage
 
 from shared import broker
-from shared.broker import Read, Unreadable, subscriber
+from shared.broker import Unreadable, subscriber
+from shared.messages import Record
 from tests.support.broker import make_topics, send, send_raw, until
 
 BAD_NAME = "\xff\xfe"
@@ -26,17 +27,17 @@ class Heard:
 
     def __init__(self, prefix: str) -> None:
         self.prefix = prefix
-        self.items: list[Read | Unreadable] = []
+        self.items: list[Record] = []
         self.raw: Any = None
 
     def topic(self, name: str) -> str:
         return f"{self.prefix}.{name}.replies"
 
     def of(self, name: str) -> list[bytes | None]:
-        return [item.record.value for item in self.items if item.record.topic == self.topic(name)]
+        return [item.value for item in self.items if item.topic == self.topic(name)]
 
     def reasons(self, name: str) -> set[str]:
-        found = [item for item in self.items if item.record.topic == self.topic(name)]
+        found = [broker.read(item) for item in self.items if item.topic == self.topic(name)]
         return {item.reason for item in found if isinstance(item, Unreadable)}
 
 

@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 from shared import gather, outbox
-from shared.broker import Listener, Read, Route, read
+from shared.broker import Listener, Read, Route
 from shared.contracts import envelope
 from shared.gather import Gather
 from shared.identifiers import uuid7
@@ -51,7 +51,7 @@ def events(room: Room) -> Door:
     listener = Listener("toy", Added.topic, (Route(Added, room, heard),), room)
 
     async def door(counters: Sequence[UUID]) -> None:
-        await listener.apply([read(record(Added(counter=counter, total=1), place)) for place, counter in enumerate(counters)])
+        await listener.apply([record(Added(counter=counter, total=1), place) for place, counter in enumerate(counters)])
 
     return door
 

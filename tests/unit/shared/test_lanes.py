@@ -6,7 +6,8 @@ from uuid import UUID
 import pytest
 from aiokafka import ConsumerRecord
 
-from shared.broker import lanes, record_of
+from shared.broker import record_of
+from shared.lanes import lanes
 from shared.messages import Message
 from shared.parking import stream_of
 
