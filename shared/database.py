@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+import msgspec
 from alembic import command, context
 from alembic.config import Config
 from sqlalchemy import Connection, MetaData, pool, text
@@ -96,7 +97,6 @@ class Upsert:
         keys = [column.name for column in table.primary_key]
         self.types = {column.name: column.type.compile(dialect) for column in table.columns if column.identity is None}
         names, keyed = list(self.types), set(keys) <= set(self.types)
-        self.row: Callable[[Any], tuple[Any, ...]] = attrgetter(*names)
         self.table, self.known_by = table.name, (*keys, *(["version"] if fenced else []))
         self.order: Callable[[Sequence[Any]], Sequence[Any]] = (lambda rows: sorted(rows, key=attrgetter(*keys))) if keyed else list
         self.fenced, self.target, self.tail = fenced, f"{table.name} as old ({', '.join(names)})", ""
@@ -123,6 +123,11 @@ class Upsert:
         named = ", ".join(name for name, _, several in given if several)
         return {name: f"new.{name}" if several else value for name, value, several in given}, f"unnest({arrays}) new({named})"
 
+    def columns(self, items: Sequence[msgspec.Struct]) -> dict[str, tuple[Any, ...]]:
+        """What is written of these items, all of one type: the values of each column. Stored fields are taken whole, not looked up by name."""
+        stored = dict(zip(items[0].__struct_fields__, zip(*map(msgspec.structs.astuple, items), strict=True), strict=True))
+        return {name: stored[name] if name in stored else tuple(map(attrgetter(name), items)) for name in self.types}
+
     async def __call__(self, db: Any, items: Sequence[Any], before: Sequence[Any] = ()) -> None:
         """`before`: each as it was read, None for a new one. Without it all are new, or may be."""
         if not before:
@@ -134,13 +139,13 @@ class Upsert:
 
     async def _insert(self, db: Any, items: Sequence[Any]) -> None:
         if items:  # sorted: everybody takes row locks in one order
-            columns = list(zip(*map(self.row, self.order(items)), strict=True))
+            columns = list(self.columns(self.order(items)).values())
             spread = _spread(columns)
             await _written(db, len(items), self.sql if all(spread) else self._text(spread), _values(columns, spread))
 
     async def _update(self, db: Any, pairs: Sequence[tuple[Any, Any]]) -> None:
         if pairs:  # in any order: whoever read them holds them, or the row above them
-            olds, news = (dict(zip(self.types, zip(*map(self.row, side), strict=True), strict=True)) for side in zip(*pairs, strict=True))
+            olds, news = (self.columns(side) for side in zip(*pairs, strict=True))
             changed = [name for name in self.types if name not in self.known_by and olds[name] != news[name]]
             if changed or self.fenced:
                 columns = [news[name] for name in (*self.known_by, *changed)]

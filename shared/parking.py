@@ -52,6 +52,7 @@ PARK = (
     "insert into parked (consumer, topic, stream, message, reason, error, record)"
     " select $1, * from unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bytea[])"
 )
+ANY = "select exists (select from parked where consumer = $1)"
 BLOCKED = "select distinct stream from parked where consumer = $1 and stream = any($2::text[])"
 LIST = "select seq, consumer, topic, stream, message, reason, error, at from parked order by seq limit $1"
 STREAM = "select seq, consumer, topic, message, reason, record from parked where stream = $1 order by seq limit 500"
@@ -89,9 +90,10 @@ def stream_of(message: Message) -> str:
 
 async def behind(db: Any, consumer: str, messages: Sequence[Message]) -> tuple[list[Message], list[Parked]]:
     """Splits into what may go on and what must wait behind a parked one. HTTP and time ignore parking: they carry no record."""
-    streams = sorted({stream_of(m) for m in messages if m.record is not None and not m.released})
-    if not streams:
+    own = any(m.record is not None and not m.released for m in messages)
+    if not own or not await db.fetchval(ANY, consumer):  # as nearly always: then no stream is named
         return list(messages), []
+    streams = sorted({stream_of(m) for m in messages if m.record is not None and not m.released})
     blocked = {row["stream"] for row in await db.fetch(BLOCKED, consumer, streams)}
     if not blocked:
         return list(messages), []

@@ -55,7 +55,19 @@ def shutdown() -> None:
         provider.shutdown()
 
 
+class _Unrecorded(NonRecordingSpan):
+    """Of an act that nobody records, which most are: all that there is of it is the id that ties together what follows from it."""
+
+    def __init__(self, traceparent: str) -> None:
+        self.traceparent = traceparent
+
+    def get_span_context(self) -> SpanContext:
+        return _named(self.traceparent)
+
+
 def traceparent_of(span: Span) -> str:
+    if type(span) is _Unrecorded:
+        return span.traceparent
     own = span.get_span_context()
     return f"00-{own.trace_id:032x}-{own.span_id:016x}-{own.trace_flags:02x}" if own.is_valid else ""
 
@@ -94,11 +106,8 @@ def _is_off(provider: trace.TracerProvider) -> bool:
     return isinstance(provider, TracerProvider) and provider.sampler is ALWAYS_OFF
 
 
-def _new_trace() -> SpanContext:
-    """Of an act that is not recorded: its id still ties together what follows from it."""
-    return SpanContext(
-        _ids.generate_trace_id(), _ids.generate_span_id(), is_remote=False, trace_flags=TraceFlags(TraceFlags.RANDOM_TRACE_ID)
-    )
+def _new_trace() -> str:
+    return f"00-{_ids.generate_trace_id():032x}-{_ids.generate_span_id():016x}-{TraceFlags.RANDOM_TRACE_ID:02x}"
 
 
 def trace_id(traceparent: str | None) -> str | None:
@@ -112,10 +121,10 @@ def begin(
     """Starts a span. Without a parent it is a new act: it starts its own trace. It links to what it goes back to in other traces."""
     origin, provider = _named(parent), trace.get_tracer_provider()
     # Most are one of these two: asking the SDK costs as much as deciding a message, and it would say the same.
-    if origin.is_valid and not origin.trace_flags.sampled and _heeds_parents(provider):
-        return NonRecordingSpan(origin)
+    if parent and origin.is_valid and not origin.trace_flags.sampled and _heeds_parents(provider):
+        return _Unrecorded(f"00{parent[2:-2]}{origin.trace_flags:02x}")
     if not origin.is_valid and _is_off(provider):
-        return NonRecordingSpan(_new_trace())
+        return _Unrecorded(_new_trace())
     span = _tracer(provider).start_span(
         name,
         context=trace.set_span_in_context(NonRecordingSpan(origin), Context()) if origin.is_valid else Context(),

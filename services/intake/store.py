@@ -3,7 +3,6 @@
 from collections import defaultdict
 from datetime import datetime, timedelta
 from decimal import Decimal
-from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
@@ -22,7 +21,7 @@ from shared.database import Upsert, columns_of, parts
 from shared.identifiers import parse_short_code
 
 REPORT = columns_of(ReportRow)
-LEG = columns_of(LegRow)
+LEG = ", ".join(Leg.__struct_fields__)
 LOCK = f"select {REPORT} from report where id = any($1::uuid[]) order by id for update"
 LEGS = f"select {LEG} from report_leg where report_id = any($1::uuid[]) order by report_id, id"
 STORIES = "select case_id, report_id, story from report_story where report_id = any($1::uuid[])"
@@ -49,10 +48,10 @@ async def save(db: Any, loaded: dict[UUID, Report], changed: list[Report]) -> No
     await _write_stories(db, *parts("stories", changed, before))
 
 
-def _row(report: Report) -> Any:
+def _row(report: Report) -> Report:
     """Lists as text: `unnest` would flatten an array of arrays."""
-    lists = {name: " ".join(map(str, getattr(report, name))) for name in ("situations", "groups", "opened", "unreported")}
-    return SimpleNamespace(**{**msgspec.structs.asdict(report), **lists})
+    lists: dict[str, Any] = {name: " ".join(map(str, getattr(report, name))) for name in ("situations", "groups", "opened", "unreported")}
+    return msgspec.structs.replace(report, **lists)
 
 
 def _report(row: Any, legs: dict[UUID, Leg], stories: dict[UUID, Story]) -> Report:
@@ -70,7 +69,7 @@ async def _whole(db: Any, rows: list[Any]) -> dict[UUID, Report]:
         for row in await db.fetch(STORIES, [row["id"] for row in rows]):
             stories[row["report_id"]][row["case_id"]] = Story(*row)
         for row in await db.fetch(LEGS, [row["id"] for row in rows]):
-            legs[row["report_id"]][row["id"]] = Leg(**dict(row))
+            legs[row["report_id"]][row["id"]] = Leg(*row)
     return {row["id"]: _report(row, legs[row["id"]], stories[row["id"]]) for row in rows}
 
 

@@ -93,9 +93,9 @@ async def update_directory(pool: Any, entries: list[AgencyChanged]) -> None:
     """The newer version wins, whatever order or however often entries come."""
     newest = {entry.agency: entry for entry in sorted(entries, key=lambda entry: entry.version)}
     if newest:
-        columns = zip(*map(_newer.row, _newer.order(list(newest.values()))), strict=True)
+        columns = _newer.columns(_newer.order(list(newest.values())))
         async with pool.acquire() as db, db.transaction():
-            await db.execute(NEWER, *columns)
+            await db.execute(NEWER, *columns.values())
             await reference.raise_version(db)
 
 

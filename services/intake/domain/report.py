@@ -17,7 +17,7 @@ def opened_within(situations: tuple[str, ...]) -> timedelta:
     return URGENT if situations else PLAIN
 
 
-class Leg(msgspec.Struct, frozen=True, kw_only=True):
+class Leg(msgspec.Struct, frozen=True):
     """One duty of one agency, as referral tells it. `ended`: how, as referral says it; None while it is open."""
 
     id: UUID

@@ -32,7 +32,7 @@ from shared.contracts.referral import (
     LegStepped,
 )
 from shared.errors import NotFound, Problem, RuleBroken
-from shared.messages import Decision, Moment, Response
+from shared.messages import DONE, Decision, Moment, Response
 
 FACT_EVENTS = {"delivered": LegDelivered, "seen": LegSeen, "accepted": LegAccepted, "active": LegActive}
 
@@ -155,7 +155,7 @@ def _with_fact(case: Case, leg: Leg, fact: str, via: str, claimed: datetime | No
             moved = scheduled(moved, known.days_of(case), {"done": (at.received, terms_of(leg).done)})
         extra = {"done_due": moved.done_due}
     event = FACT_EVENTS[fact](**about(case, leg), at=at.received, via=via, claimed_at=claimed, **extra)
-    return Decision(aggregate=case.with_legs(moved), events=(event,), response=shown(moved))
+    return Decision(aggregate=case.with_legs(moved), events=(event,), response=shown(moved) if via == "http" else DONE)
 
 
 def _stepped(case: Case, leg: Leg, body: TakeAnswer, at: Moment) -> Decision:
