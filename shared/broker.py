@@ -25,7 +25,7 @@ from shared.salvage import MARK
 
 BATCH: dict[str, Any] = {
     "batch": True,
-    "max_records": 500,
+    "max_records": 1000,
     "batch_timeout_ms": 10,  # FastStream's loop sleeps this long once more after an empty poll
     "ack_policy": AckPolicy.NACK_ON_ERROR,  # the net below: our handlers wait out what is transient and raise nothing
     "no_reply": True,  # a stranger's `reply_to` header would make FastStream publish for him

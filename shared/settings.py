@@ -26,7 +26,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     heartbeat_seconds: float = 30.0
     audit_seconds: float = 10.0
     retry_schedule: tuple[float, ...] = (2, 10, 60, 300, 1800, 3600, 7200, 14400, 28800, 43200)
-    pool_size: int = 6
+    pool_size: int = 8
 
 
 def need(name: str, service: str) -> str:
