@@ -16,7 +16,7 @@ from shared.room import Room
 router = KafkaRouter()
 
 
-@subscriber(router, "guardianship", referral.TOPIC)
+@subscriber(router, "guardianship", referral.TOPIC, at_leisure=True)
 async def on_referral(message: KafkaMessage, listener: Annotated[Any, Context("referral")]) -> None:
     await listener(await message.decode())
 

@@ -24,7 +24,7 @@ async def on_referral(message: KafkaMessage, listener: Annotated[Any, Context("r
     await listener(await message.decode())
 
 
-@subscriber(router, "notification", intake.TOPIC)
+@subscriber(router, "notification", intake.TOPIC, at_leisure=True)
 async def on_intake(message: KafkaMessage, listener: Annotated[Any, Context("intake")]) -> None:
     await listener(await message.decode())
 
@@ -34,7 +34,7 @@ async def on_directory(message: KafkaMessage, listener: Annotated[Any, Context("
     await listener(await message.decode())
 
 
-@subscriber(router, "notification", operations.TOPIC)
+@subscriber(router, "notification", operations.TOPIC, at_leisure=True)
 async def on_operations(message: KafkaMessage, listener: Annotated[Any, Context("operations")]) -> None:
     await listener(await message.decode())
 

@@ -21,6 +21,8 @@ LIMITS = Limits(wait=15.0)
 UNDER_WAY = 1000
 """Attempts at once, most of them waiting for their host's turn. One more is left to its lease, which makes it again."""
 GATHERED = 200
+GATHER_SECONDS = 0.05
+"""An outcome waits so long for others: nobody waits for it, and a transaction for each costs more than the attempt."""
 DRAIN_SECONDS = 12.0
 
 
@@ -86,6 +88,8 @@ class Sender:
         """Outcomes that came meanwhile share a transaction."""
         while True:
             batch = [await self._outcomes.get()]
+            if self._outcomes.qsize() < GATHERED - 1:
+                await asyncio.sleep(GATHER_SECONDS)
             while len(batch) < GATHERED and not self._outcomes.empty():
                 batch.append(self._outcomes.get_nowait())
             await _hand(self.notices, batch)

@@ -14,7 +14,9 @@ from faststream import AckPolicy
 from faststream.kafka import KafkaRouter
 from faststream.kafka.subscriber.usecase import BatchSubscriber
 
+from services.referral.consumer import REPLIES
 from shared.broker import BATCH, subscriber
+from shared.contracts import directory, intake, notification, referral
 from tests.guards.sources import ROOT, SERVICES, Fault, shown
 
 
@@ -66,6 +68,22 @@ def test_every_subscriber_states_how_it_reads(service: str) -> None:
 @pytest.mark.parametrize("service", SERVICES)
 def test_the_guard_sees_subscribers_of_every_service(service: str) -> None:
     assert sum(len(router.subscribers) for router in routers_of(service)) > 0
+
+
+AT_ONCE = {
+    "intake": {referral.TOPIC},  # the right to read a report
+    "referral": {intake.TOPIC, notification.TOPIC, REPLIES},
+    "notification": {referral.TOPIC, directory.TOPIC},
+}
+"""The way of a report to its agencies, and of their answers, also those by link: nothing on it waits for company."""
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_what_an_agency_waits_for_is_read_at_once(service: str) -> None:
+    found: list[Any] = [one for router in routers_of(service) for one in router.subscribers]
+    read = {str(one._pattern or _topics(one)[0]): one for one in found}
+    at_once = {topic for topic, one in read.items() if one._connection_args["fetch_min_bytes"] == 1 and one.batch_timeout_ms == 10}
+    assert at_once == AT_ONCE.get(service, set())
 
 
 def test_what_all_of_them_state_is_said_once() -> None:
