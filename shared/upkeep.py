@@ -33,12 +33,14 @@ class Upkeep:
 
     async def run(self) -> None:
         while True:
+            pause = EVERY_SECONDS
             try:
-                await self.forget()
+                if await self.forget() == SWEEP_ROWS:  # more has come of age than one turn deletes
+                    pause /= 10
                 await self.tell()
             except (*AWAY, *AGAIN, *LOCKED) as reason:
                 logs.get("upkeep").warning("upkeep.waits", error=type(reason).__name__)
-            await asyncio.sleep(EVERY_SECONDS)
+            await asyncio.sleep(pause)
 
     async def forget(self) -> int:
         """Deletes inbox rows past their time, a bounded number per turn; vacuum keeps up with that."""
