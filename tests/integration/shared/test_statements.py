@@ -1,7 +1,6 @@
 """Does every door send PostgreSQL the same number of statements, however many messages come at once?"""
 
 import asyncio
-from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
@@ -19,22 +18,17 @@ from shared.messages import Message, Outgoing, Record
 from shared.relay import GONE, Relay
 from shared.room import Room
 from tests.support.broker import make_topics, until
+from tests.support.statements import OURS, per_transaction, sent_by
 from tests.support.toy import Add, Added
 
 SIZES, LANES = (1, 10, 500), 2
-FILL = "/* not the door's */ insert into"
+FILL = f"{OURS} insert into"
 Door = Callable[[Sequence[UUID]], Awaitable[None]]
 
 
 @pytest.fixture
 async def sent(pool: asyncpg.Pool) -> list[str]:
-    """Every statement that any connection of the pool sends from now on, transactions and the pool's housekeeping included."""
-    sent: list[str] = []
-    held = [await pool.acquire() for _ in range(pool.get_max_size())]
-    for connection in held:
-        connection.add_query_logger(lambda query: sent.append(query.query))
-    await asyncio.gather(*(pool.release(connection) for connection in held))
-    return sent
+    return await sent_by(pool)
 
 
 def record(event: Added, offset: int) -> Record:
@@ -105,13 +99,10 @@ async def test_a_door_sends_so_many_statements_per_transaction_whatever_the_numb
 
 
 async def statements(door: Door, size: int, sent: list[str]) -> dict[str, float]:
-    """How often a transaction of a batch of this size sends each statement, named by its first words. A big batch may take two."""
+    """How often a transaction of a batch of this size sends each statement. A big batch may take two."""
     sent.clear()
     await door([uuid4() for _ in range(size)])
-    await asyncio.sleep(0)  # asyncpg calls its loggers in the next turn of the loop
-    begun = Counter(" ".join(query.split()[:4]) for query in sent if not query.startswith(FILL))
-    assert begun["BEGIN;"] <= LANES
-    return {text: number / begun["BEGIN;"] for text, number in begun.items()}
+    return await per_transaction(sent, LANES)
 
 
 async def test_the_relay_reads_and_deletes_a_batch_with_one_statement_each(
