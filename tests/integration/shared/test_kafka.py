@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
+from aiokafka import TopicPartition
 from aiokafka.admin import NewTopic
 from faststream import Context
 from faststream.kafka import KafkaRouter
@@ -64,6 +65,23 @@ async def test_the_relay_sends_each_key_in_order_and_clears_the_table(pool: asyn
     for key in {record.key for record in sent}:
         numbers = [int(record.value) for record in sent if record.key == key]
         assert numbers == sorted(numbers)
+
+
+async def test_a_producer_that_the_broker_refuses_for_good_is_replaced_and_nothing_is_lost_or_out_of_order(
+    pool: asyncpg.Pool, kafka_bootstrap: str
+) -> None:
+    """With a hole in its sequence an idempotent producer can send nothing any more: the broker itself refuses it."""
+    topic = f"fatal-{uuid4().hex}"
+    await make_topics(kafka_bootstrap, topic, partitions=1)
+    async with relaying(pool, kafka_bootstrap) as relay:
+        await put(pool, letter(topic, "k", "0"))
+        await until(lambda: empty(pool))
+        broken: Any = relay._producer  # noqa: SLF001 - to break it from outside is not possible otherwise
+        broken._txn_manager.increment_sequence_number(TopicPartition(topic, 0), 7)  # noqa: SLF001 - see above
+        await put(pool, *(letter(topic, "k", str(n)) for n in range(1, 50)))
+        await until(lambda: empty(pool))
+        assert relay._producer is not broken  # noqa: SLF001 - see above
+    assert [int(record.value) for record in await everything(kafka_bootstrap, topic)] == list(range(50))
 
 
 async def test_a_record_whose_topic_is_absent_holds_back_its_own_key_only(pool: asyncpg.Pool, kafka_bootstrap: str) -> None:
