@@ -33,6 +33,8 @@ class ParkedRow(SQLModel, table=True):
 SHOWN = frozenset({"ce_id", "ce_type", "ce_source", "ce_subject", "ce_time", "traceparent", "content-type"})
 LIMIT = 100
 """Streams of one consumer that may be parked; with one more it stops, instead of draining a topic into the parking lot."""
+ONE_BY_ONE = "select pg_advisory_xact_lock(hashtext('parked ' || $1))"
+"""Whoever counts sees what all others have parked: it is the last lock of its transaction, so nobody waits for another in a circle."""
 COUNT = "select count(distinct stream) from parked where consumer = $1"
 
 
@@ -121,5 +123,6 @@ async def park(db: Any, consumer: str, parked: Sequence[Parked]) -> None:
             [p.error for p, _ in rows],
             [msgspec.msgpack.encode(record) for _, record in rows],
         )
+        await db.execute(ONE_BY_ONE, consumer)
         if await db.fetchval(COUNT, consumer) > LIMIT:
             raise TooMuchParked
