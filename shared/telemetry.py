@@ -28,6 +28,7 @@ from opentelemetry.trace import (
 )
 
 _FORM = re.compile(r"(?!ff)[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
+LENGTH = 55
 _LINKS = 128
 _ids = RandomIdGenerator()
 KNOWN_FLAGS = 0x03
@@ -64,6 +65,9 @@ class _Unrecorded(NonRecordingSpan):
     def get_span_context(self) -> SpanContext:
         return _named(self.traceparent)
 
+    def __repr__(self) -> str:
+        return f"_Unrecorded({self.traceparent})"
+
 
 def traceparent_of(span: Span) -> str:
     if type(span) is _Unrecorded:
@@ -77,10 +81,15 @@ def sampled(traceparent: str | None) -> bool:
     return _named(traceparent).trace_flags.sampled
 
 
-@lru_cache(maxsize=1024)
 def _named(traceparent: str | None) -> SpanContext:
-    """Read here and not by OpenTelemetry's propagator, which takes three times as long. One act is named by many messages."""
-    found = _FORM.fullmatch(traceparent or "")
+    """Read here and not by OpenTelemetry's propagator, which takes three times as long."""
+    return _read(traceparent) if traceparent and len(traceparent) == LENGTH else INVALID_SPAN_CONTEXT
+
+
+@lru_cache(maxsize=1024)
+def _read(traceparent: str) -> SpanContext:
+    """Kept, because one act is named by many messages; what a stranger sends is of this length or is not kept."""
+    found = _FORM.fullmatch(traceparent)
     if found is None:
         return INVALID_SPAN_CONTEXT
     named = SpanContext(int(found[1], 16), int(found[2], 16), is_remote=True, trace_flags=TraceFlags(int(found[3], 16) & KNOWN_FLAGS))
