@@ -177,6 +177,8 @@ class Listener:
                     if reason := envelope.fault(item.incoming.data):
                         dead.append(Unreadable(item.record, reason))
                         break
+                    await self._bury(dead)
+                    dead.clear()
                     await _hand_over(shares)  # what came before it must not wait behind it
                     await route.room.park([_contract(item, route)])
                 else:
@@ -189,10 +191,12 @@ class Listener:
             named = envelope.named_type(record.headers)
             if named in self.types or named is None or not named.startswith(OURS):
                 item = read(record)
-                if type(item) is Read:
-                    yield item
-                elif type(item) is Unreadable:
+                if type(item) is Read and named not in self.types and (reason := envelope.fault(item.incoming.data)):
+                    item = Unreadable(record, reason)
+                if type(item) is Unreadable:
                     dead.append(item)
+                elif type(item) is Read and named in self.types:
+                    yield item
 
     async def release(self, record: Record, consumer: str, message: str, settle: Settle) -> None:
         """Applies a parked message again, in one transaction with its leaving the parking lot. Raises Problem when it is refused again."""

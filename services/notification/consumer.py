@@ -108,7 +108,7 @@ class DirectoryListener(Listener):
 
     async def apply(self, batch: Batch) -> None:
         dead: list[Unreadable] = []
-        items = [self._entry(item) for item in self._wanted(batch, dead) if item.incoming.type == AgencyChanged.type_]
+        items = [self._entry(item) for item in self._wanted(batch, dead)]
         await self._bury([*dead, *(item for item in items if isinstance(item, Unreadable))])
         await store.update_directory(self.rescue.pool, [item for item in items if isinstance(item, AgencyChanged)])
 

@@ -1,5 +1,6 @@
 """What is read of a record, and what is never looked at?"""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
@@ -11,12 +12,13 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
 from services.guardianship import consumer as guardianship
+from services.notification import consumer as notification
 from shared import telemetry
-from shared.broker import Unreadable, read
+from shared.broker import Listener, Unreadable, read
 from shared.contracts import envelope
 from shared.contracts.referral import LegSeen
 from shared.messages import Message, Record
-from shared.parking import Parked
+from shared.parking import Parked, TooMuchParked
 
 OFF = TracerProvider(sampler=ALWAYS_OFF)
 NOW = datetime(2026, 11, 24, 2, tzinfo=UTC)
@@ -38,6 +40,8 @@ class Rescue:
         self.parked: list[Parked] = []
         self.handled: list[Message] = []
 
+    pool: Any = None
+
     async def bury(self, _group: str, letters: dict[str, Any]) -> None:
         self.buried += letters.values()
 
@@ -53,10 +57,10 @@ def record(value: bytes | None, **changes: bytes | None) -> Record:
     return Record("heli.referral.v1", 0, 0, None, value, headers, NOW)
 
 
-async def heard(*records: Record) -> Rescue:
-    rescue: Any = Rescue()
-    await guardianship.referral_listener(rescue).apply(records)
-    return rescue  # type: ignore[no-any-return]
+async def heard(*records: Record, by: Callable[[Any], Listener] = guardianship.referral_listener) -> Rescue:
+    rescue = Rescue()
+    await by(rescue).apply(records)
+    return rescue
 
 
 @pytest.mark.parametrize("value", [None, b"", b"no json", b"[" * 100_000])
@@ -76,9 +80,28 @@ async def test_an_object_that_breaks_its_contract_is_parked() -> None:
     assert ([parked.reason for parked in found.parked], found.buried, found.handled) == (["contract"], [], [])
 
 
-async def test_a_type_of_a_stranger_must_be_an_event_at_all() -> None:
-    found = await heard(record(b"{}", ce_type=b"com.example.thing", ce_id=None))
-    assert len(found.buried) == 1
+STRANGE: dict[str, bytes | None] = {"ce_type": b"com.example.thing"}
+
+
+@pytest.mark.parametrize(
+    ("value", "changes", "count"),
+    [(b"{}", {"ce_id": None}, 1), (b"no json", {}, 1), (None, {}, 1), (b"{}", {"ce_type": None}, 1), (b"{}", {}, 0)],
+)
+async def test_a_type_of_a_stranger_must_be_an_event_at_all(value: bytes | None, changes: dict[str, bytes | None], count: int) -> None:
+    for listener in (guardianship.referral_listener, notification.DirectoryListener):
+        found = await heard(record(value, **(STRANGE | changes)), by=listener)
+        assert (len(found.buried), found.parked, found.handled) == (count, [], [])
+
+
+async def test_a_dead_letter_does_not_wait_for_what_must_be_parked_behind_it() -> None:
+    class Full(Rescue):
+        async def park(self, parked: list[Parked]) -> None:
+            raise TooMuchParked(len(parked))
+
+    full: Any = Full()
+    with pytest.raises(TooMuchParked):
+        await guardianship.referral_listener(full).apply([record(b"no json"), record(b'{"case": 5}'), record(b"nor this")])
+    assert [letter.value for letter in full.buried] == [b"no json"]
 
 
 @pytest.mark.parametrize(
