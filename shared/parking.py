@@ -90,23 +90,27 @@ def stream_of(message: Message) -> str:
     return message.stream or str(message.aggregate)
 
 
+def in_line(message: Message) -> bool:
+    """Whether it waits behind what is parked of its stream. HTTP and time do not: they carry no record; nor does what is just released."""
+    return message.record is not None and not message.released
+
+
 async def behind(db: Any, consumer: str, messages: Sequence[Message]) -> tuple[list[Message], list[Parked]]:
-    """Splits into what may go on and what must wait behind a parked one. HTTP and time ignore parking: they carry no record."""
-    own = any(m.record is not None and not m.released for m in messages)
-    if not own or not await db.fetchval(ANY, consumer):  # as nearly always: then no stream is named
-        return list(messages), []
-    streams = sorted({stream_of(m) for m in messages if m.record is not None and not m.released})
-    blocked = {row["stream"] for row in await db.fetch(BLOCKED, consumer, streams)}
+    """Splits into what may go on and what must wait behind a parked one."""
+    blocked: set[str] = set()
+    own = [m for m in messages if in_line(m)]
+    if own and await db.fetchval(ANY, consumer):  # as hardly ever: else no stream is named
+        blocked = {row["stream"] for row in await db.fetch(BLOCKED, consumer, sorted(set(map(stream_of, own))))}
     if not blocked:
         return list(messages), []
-    waits = [m for m in messages if m.record is not None and not m.released and stream_of(m) in blocked]
-    return [m for m in messages if m not in waits], [Parked(m, "behind", "behind") for m in waits]
+    waits = [in_line(m) and stream_of(m) in blocked for m in messages]
+    going = [m for m, waiting in zip(messages, waits, strict=True) if not waiting]
+    return going, [Parked(m, "behind", "behind") for m, waiting in zip(messages, waits, strict=True) if waiting]
 
 
 def stuck(message: Message, parked: Sequence[Parked]) -> bool:
     """Whether this very batch has parked a message of the same stream: what comes behind it waits too."""
-    own = message.record is not None and not message.released
-    return own and bool(parked) and stream_of(message) in {stream_of(p.message) for p in parked}
+    return bool(parked) and in_line(message) and stream_of(message) in {stream_of(p.message) for p in parked}
 
 
 async def park(db: Any, consumer: str, parked: Sequence[Parked]) -> None:

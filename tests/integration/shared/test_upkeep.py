@@ -1,5 +1,6 @@
 """Does what nobody looks after get looked after: old inbox rows, parked streams, a parking lot that fills up?"""
 
+import asyncio
 from uuid import uuid4
 
 import asyncpg
@@ -9,7 +10,7 @@ import pytest
 from shared import parking, upkeep
 from shared.bells import Bells
 from shared.messages import Record
-from shared.parking import TooMuchParked
+from shared.parking import Parked, TooMuchParked
 from shared.room import Room
 from shared.upkeep import Upkeep
 from tests.integration.shared.test_room import add, count, record
@@ -44,6 +45,18 @@ async def test_above_the_limit_of_parked_streams_the_consumer_stops_and_parks_no
     with pytest.raises(TooMuchParked):
         await room.handle([add(uuid4(), -1, id="9", record=record(9))])
     assert (await count(pool, "parked"), await pool.fetchval("select count(*) from inbox where id = '9'")) == (3, 0)
+
+
+async def test_whoever_parks_counts_what_another_transaction_is_just_parking(pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parking, "LIMIT", 1)
+    one, two = ([Parked(add(uuid4(), record=record(turn)), "rule", "rule")] for turn in range(2))
+    async with pool.acquire() as here, pool.acquire() as there:
+        async with here.transaction():
+            await parking.park(here, "toy", one)
+            second = asyncio.create_task(parking.park(there, "toy", two))
+            await asyncio.wait([second], timeout=0.5)
+        with pytest.raises(TooMuchParked):
+            await second
 
 
 def test_what_is_shown_of_a_parked_record_has_names_and_kinds_but_no_value() -> None:

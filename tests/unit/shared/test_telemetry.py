@@ -1,5 +1,6 @@
 """Is a trace recognised by its bit, and does a later act link back without linking to itself?"""
 
+import sys
 from typing import Any
 
 import pytest
@@ -17,6 +18,15 @@ def test_sampled_is_one_bit_of_the_flags(flags: str, expected: object) -> None:
 @pytest.mark.parametrize("text", [None, "", "t", "00-xx-yy-01", f"00-{'0' * 32}-{SPAN}-01"])
 def test_what_is_no_traceparent_is_not_sampled(text: str | None) -> None:
     assert telemetry.sampled(text) is False
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"), [(f"00-{TRACE}-{'c' * 16}-00", True), (f"00-{TRACE}-{SPAN}-01-more", False), ("x" * 100_000, False)]
+)
+def test_a_stranger_fills_no_memory_with_what_has_not_the_length_of_a_traceparent(text: str, kept: object) -> None:
+    before = sys.getrefcount(text)
+    telemetry.sampled(text)
+    assert (sys.getrefcount(text) > before) is kept
 
 
 def test_what_our_own_spans_say_of_themselves_is_sampled() -> None:
