@@ -73,6 +73,7 @@ async def connect(url: str, size: int, name: str) -> asyncpg.Pool:
         server_settings={
             "application_name": name,
             "timezone": "UTC",
+            "random_page_cost": "1.1",
             "statement_timeout": "30000",
             "lock_timeout": "2000",
             "idle_in_transaction_session_timeout": "30000",
@@ -156,8 +157,9 @@ class Upsert:
         """The statement that writes these columns; the values come in the order of `known_by`, then of these, `spread` as in `_text`."""
         new, source = self._given((*self.known_by, *changed), spread)
         sets = [f"{name} = {new[name]}" for name in changed] + (["version = old.version + 1"] if self.fenced else [])
-        same = " and ".join(f"old.{name} = {new[name]}" for name in self.known_by)
-        return f"update {self.table} as old set {', '.join(sets)} from {source} where {same}"
+        same = " and ".join(f"known.{name} = {new[name]}" for name in self.known_by)
+        found = f"lateral (select ctid from {self.table} known where {same} offset 0) found"
+        return f"update {self.table} as old set {', '.join(sets)} from {source}, {found} where old.ctid = found.ctid"
 
 
 def parts(name: str, changed: Sequence[Any], before: Sequence[Any]) -> tuple[list[Any], list[Any]]:

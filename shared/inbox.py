@@ -39,7 +39,8 @@ ANSWERED = (
 ANSWER = (
     "update inbox set status = given.status, response = given.response, content_type = given.content_type"
     " from unnest($2::text[], $3::text[], $4::int[], $5::bytea[], $6::text[]) as given(source, id, status, response, content_type)"
-    " where consumer = $1 and inbox.source = given.source and inbox.id = given.id"
+    ", lateral (select ctid from inbox known where consumer = $1 and known.source = given.source and known.id = given.id offset 0) found"
+    " where inbox.ctid = found.ctid"
 )
 NONE = Response(200, b"{}")
 REUSED = Problem(422, "idempotency-key-reused", "This Idempotency-Key was used for another request. Use a new key for a new request.")

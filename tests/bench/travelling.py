@@ -104,7 +104,7 @@ async def _idle(system: System) -> list[Figure]:
                     pass
             if number > 2:
                 took.append(time.perf_counter() - began)
-        await _reached(system, "referral", ACCEPTED, LEGS * (number + 1), Memory())
+        await _reached(system, "referral", ACCEPTED, LEGS * (number + 1))
     return [
         Figure(name="idle_p50", value=median(took) * 1000, unit="ms", aim="<= 80 ms"),
         Figure(name="idle_p99", value=percentile(took, 0.99) * 1000, unit="ms", aim="<= 300 ms"),
@@ -135,15 +135,14 @@ async def _round(system: System, count: int, busy: Memory) -> tuple[float, float
     legs = await system.pools["referral"].fetchval(ACCEPTED) + LEGS * count
     followed = await system.pools["intake"].fetchval(FOLLOWED) + LEGS * count
     everything, callers = ground.meter(*system.services.values()), Meter((), (os.getpid(),))
-    async with clients(ground.state.ports["intake"], reporter(ground), CLIENTS) as connections:
+    async with clients(ground.state.ports["intake"], reporter(ground), CLIENTS) as connections, _watched(system, busy):
         numbers = iter(range(count))
-        filing = asyncio.gather(*(_file(caller, numbers) for caller in connections))
-        await _reached(system, "referral", ACCEPTED, legs, busy)
+        await asyncio.gather(*(_file(caller, numbers) for caller in connections))  # only then can all be accepted: to ask before costs
+        await _reached(system, "referral", ACCEPTED, legs)
         seconds = everything.stop()[0]
-        await filing
-    await _reached(system, "intake", FOLLOWED, followed, busy)
+    await _reached(system, "intake", FOLLOWED, followed)
     for name in SERVICES:
-        await _reached(system, name, QUIET, 1, busy)
+        await _reached(system, name, QUIET, 1)
     return count / seconds, everything.stop()[1] / count * 1000, callers.stop()[1] / count * 1000
 
 
@@ -152,12 +151,24 @@ async def _file(caller: Client, numbers: Iterator[int]) -> None:
         await filed(caller, body())
 
 
-async def _reached(system: System, name: str, query: str, wanted: int, busy: Memory) -> None:
-    looked = float("-inf")
+@asynccontextmanager
+async def _watched(system: System, busy: Memory) -> AsyncIterator[None]:
+    """Keeps the most memory that each part had meanwhile."""
+
+    async def watch() -> None:
+        while True:
+            for part, size in system.memory().items():
+                busy[part] = max(busy.get(part, 0.0), size)
+            await asyncio.sleep(LOOK_SECONDS)
+
+    task = asyncio.create_task(watch())
+    try:
+        yield
+    finally:
+        task.cancel()
+
+
+async def _reached(system: System, name: str, query: str, wanted: int) -> None:
     async with asyncio.timeout(PATIENCE_SECONDS):
-        while await system.pools[name].fetchval(query) < wanted:
+        while await system.pools[name].fetchval(query) < wanted:  # noqa: ASYNC110 - other processes bring it about
             await asyncio.sleep(0.1)
-            if time.monotonic() - looked > LOOK_SECONDS:
-                looked = time.monotonic()
-                for part, size in system.memory().items():
-                    busy[part] = max(busy.get(part, 0.0), size)
