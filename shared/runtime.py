@@ -122,7 +122,7 @@ async def _end(running: Sequence[asyncio.Task[None]]) -> None:
         if left:
             _, left = await asyncio.wait(left, timeout=1)
     if left:
-        logs.get("runtime").error("door.goes_on", doors=sorted(task.get_name() for task in left))
+        logs.get("runtime").error("door.goes_on", door=" ".join(sorted(task.get_name() for task in left)))
 
 
 def _doors(service: Service, parts: dict[str, str], wanted: Sequence[str], stop: asyncio.Event) -> Iterator[tuple[str, Any]]:
@@ -141,7 +141,8 @@ def _doors(service: Service, parts: dict[str, str], wanted: Sequence[str], stop:
     yield "heartbeat", Heartbeat().run()
     if "relay" in wanted:
         relay = Relay(service.pool, service.settings.kafka, service.bells.relay, service.bells.mailbox)
-        yield "relay", _watched(relay, parts)
+        parts["relay"] = "up"
+        yield "relay", relay.run()
         if service.mailbox is not None:
             yield "mailbox", service.mailbox.run()
 
@@ -157,11 +158,6 @@ async def _prepared(prepare: Callable[[], Awaitable[None]], parts: dict[str, str
             await asyncio.sleep(0.3)
     parts["prepare"] = "up"
     await asyncio.Event().wait()
-
-
-async def _watched(relay: Relay, parts: dict[str, str]) -> None:
-    parts["relay"] = "up"
-    await relay.run()
 
 
 class _Server(uvicorn.Server):

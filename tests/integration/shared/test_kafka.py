@@ -2,7 +2,10 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
+from types import SimpleNamespace
 from typing import Annotated, Any
 from uuid import UUID, uuid4
 
@@ -10,12 +13,15 @@ import asyncpg
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin import NewTopic
+from aiokafka.cluster import ClusterMetadata
+from aiokafka.producer.sender import SendProduceReqHandler
 from faststream import Context
 from faststream.kafka import KafkaRouter
 from faststream.kafka.annotations import KafkaMessage
 
 from deploy.topics import declared
 from shared import broker, outbox, parking
+from shared import relay as relaying_code
 from shared.broker import Listener, Read, Route, subscriber
 from shared.contracts.envelope import headers_of
 from shared.identifiers import uuid7
@@ -129,16 +135,102 @@ async def test_a_dead_letter_of_the_largest_record_is_sent_and_a_larger_one_is_p
     assert len([entry for entry in caplog.records if "relay.too_large" in str(entry.msg)]) <= 2
 
 
+@pytest.fixture
+def refused(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """Topics for which every answer of the broker is that it has too few replicas: the library tries again for ever."""
+    topics: set[str] = set()
+    real = SendProduceReqHandler.handle_response
+
+    def answered(handler: Any, response: Any) -> None:
+        changed = [
+            (topic, [(partition[0], TOO_FEW_REPLICAS, *partition[2:]) if topic in topics else partition for partition in partitions])
+            for topic, partitions in response.topics
+        ]
+        real(handler, SimpleNamespace(API_VERSION=response.API_VERSION, topics=changed))
+
+    monkeypatch.setattr(SendProduceReqHandler, "handle_response", answered)
+    return topics
+
+
+TOO_FEW_REPLICAS = 19
+
+
+async def test_a_partition_that_takes_nothing_holds_back_its_own_records_only(
+    pool: asyncpg.Pool, kafka_bootstrap: str, refused: set[str]
+) -> None:
+    topic, good = f"refused-{uuid4().hex}", f"good-{uuid4().hex}"
+    await make_topics(kafka_bootstrap, topic, good, partitions=1)
+    refused.add(topic)
+    await put(pool, *(letter(topic, f"k{n % 3}", str(n)) for n in range(BATCH)))
+    async with relaying(pool, kafka_bootstrap) as relay:
+        for n in range(3):
+            await put(pool, letter(good, "g", str(n)), letter(topic, "k0", str(BATCH + n)))
+            relay.bell.set()
+            async with asyncio.timeout(LONG):
+                await until(partial(arrived, kafka_bootstrap, good, n + 1))
+        assert await pool.fetchval("select count(*) from outbox") == BATCH + 3
+        refused.clear()
+        await until(lambda: empty(pool))
+    values = [int(record.value) for record in await everything(kafka_bootstrap, topic)]
+    assert list(dict.fromkeys(values)) == list(range(BATCH + 3))
+
+
+async def arrived(bootstrap: str, topic: str, count: int) -> bool:
+    return len(await everything(bootstrap, topic)) >= count
+
+
+LONG = 8.0
+"""Much longer than a healthy partition takes, and shorter than a request waits for its answer."""
+
+
+async def test_what_waits_for_a_leader_does_not_overtake_what_has_failed_for_want_of_one(
+    pool: asyncpg.Pool, kafka_bootstrap: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More than a batch of them: the first batch fails, then the leader is there again, and the second must not go out before it."""
+    topic, real, began = f"leaderless-{uuid4().hex}", ClusterMetadata.leader_for_partition, time.monotonic()
+    await make_topics(kafka_bootstrap, topic, partitions=1)
+    monkeypatch.setattr(relaying_code, "REQUEST_MS", 1000)
+
+    def leader(cluster: ClusterMetadata, place: TopicPartition) -> Any:
+        return -1 if place.topic == topic and time.monotonic() - began < 5 else real(cluster, place)
+
+    monkeypatch.setattr(ClusterMetadata, "leader_for_partition", leader)
+    large = "z" * 4000
+    filler = [letter(topic, f"f{n}", large) for n in range(65)]
+    await put(pool, letter(topic, "k", "1"), *filler, letter(topic, "k", f"2{large}"), letter(topic, "k", "3"))
+    async with relaying(pool, kafka_bootstrap):
+        await until(lambda: empty(pool))
+    assert [record.value[:1] for record in await everything(kafka_bootstrap, topic) if record.key == b"k"] == [b"1", b"2", b"3"]
+
+
+async def test_a_relay_that_drops_its_producer_leaves_nothing_of_it_behind(
+    pool: asyncpg.Pool, kafka_bootstrap: str, refused: set[str]
+) -> None:
+    topic = f"refused-{uuid4().hex}"
+    await make_topics(kafka_bootstrap, topic)
+    refused.add(topic)
+    await put(pool, letter(topic, "k", "1"))
+    before = asyncio.all_tasks()
+    async with relaying(pool, kafka_bootstrap) as relay:
+        await until(lambda: anything(relay._aside))  # noqa: SLF001 - what it waits for is not to be seen from outside
+    assert {task for task in asyncio.all_tasks() - before if "aiokafka" in repr(task)} == set()
+
+
+async def anything(found: object) -> bool:
+    return bool(found)
+
+
 class TakesOver(Relay):
     """In the second turn of its first stretch it gets the shard of key `a` as well."""
 
-    async def _claim(self) -> None:
+    async def _claim(self) -> bool:
         whole = self._shards
-        await super()._claim()
+        lost = await super()._claim()
         if not whole:
             self._shards = [shard for shard in self._shards if shard != outbox.shard_of(b"a")]
         elif len(whole) < outbox.SHARDS:
             self._shards = list(range(outbox.SHARDS))
+        return lost
 
 
 async def test_a_shard_taken_over_within_a_stretch_begins_at_its_first_row(pool: asyncpg.Pool, kafka_bootstrap: str) -> None:
