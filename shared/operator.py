@@ -1,5 +1,6 @@
 """What does every service tell an operator? Whether it is ready, the journal of a report, and what is parked."""
 
+from collections import deque
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -96,6 +97,7 @@ async def discard(seq: Seq, why: Discard, request: Request, caller: Operator) ->
         row = await db.fetchrow(parking.ONE, seq)
         if row is None:
             raise NotFound
+        await parking.hold(db, row["consumer"], [row["stream"]])
         event = MessageDiscarded(
             stream=row["stream"], consumer=row["consumer"], reason=row["reason"], message=row["message"], why=why.reason
         )
@@ -110,11 +112,13 @@ async def release(stream: str, request: Request, caller: Operator) -> HttpRespon
 
     It stops at the first that is refused again: that one and the rest stay parked, in order. 500 at a time: `parked` says how many are left.
     """
-    rows = await request.app.state.pool.fetch(parking.STREAM, stream)
+    pool = request.app.state.pool
+    rows = await pool.fetch(parking.STREAM, stream)
     if not rows:
         raise NotFound
-    released, stopped = 0, None
-    for row in rows:
+    released, stopped, lines = 0, None, deque(rows)
+    while lines:
+        row = lines.popleft()
         record = parking.record_of(row)
         event = StreamReleased(stream=stream, consumer=row["consumer"], reason=row["reason"], message=row["message"])
         settle = _forget(row["seq"], event, caller, message_of(request))
@@ -127,7 +131,9 @@ async def release(stream: str, request: Request, caller: Operator) -> HttpRespon
             stopped = clash.name
             break
         released += 1
-    waiting = await request.app.state.pool.fetchval(parking.WAITING, stream)
+        if not lines and released < parking.MOST:  # what has come meanwhile waits behind nothing now
+            lines.extend(await pool.fetch(parking.STREAM, stream))
+    waiting = await pool.fetchval(parking.WAITING, stream)
     return reply(Response.json(200, {"released": released, "parked": waiting, "stopped_by": stopped}))
 
 

@@ -1,6 +1,6 @@
 """What happens to a message of our own services that cannot be applied? It waits, and what is of the same stream waits behind it, in order."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -35,6 +35,9 @@ LIMIT = 100
 """Streams of one consumer that may be parked; with one more it stops, instead of draining a topic into the parking lot."""
 ONE_BY_ONE = "select pg_advisory_xact_lock(hashtext('parked ' || $1))"
 """Whoever counts sees what all others have parked: it is the last lock of its transaction, so nobody waits for another in a circle."""
+WATCH = "select pg_advisory_xact_lock_shared(hashtext($1 || ' ' || stream)) from unnest($2::text[]) as stream"
+HOLD = "select pg_advisory_xact_lock(hashtext($1 || ' ' || stream)) from unnest($2::text[]) as stream"
+"""Of streams that are parked: who looks whether he must wait there waits first for whoever is just releasing what is parked."""
 COUNT = "select count(distinct stream) from parked where consumer = $1"
 
 
@@ -57,7 +60,9 @@ PARK = (
 ANY = "select exists (select from parked where consumer = $1)"
 BLOCKED = "select distinct stream from parked where consumer = $1 and stream = any($2::text[])"
 LIST = "select seq, consumer, topic, stream, message, reason, error, at from parked order by seq limit $1"
-STREAM = "select seq, consumer, topic, message, reason, record from parked where stream = $1 order by seq limit 500"
+MOST = 500
+"""Messages released at a time."""
+STREAM = f"select seq, consumer, topic, message, reason, record from parked where stream = $1 order by seq limit {MOST}"
 WAITING = "select count(*) from parked where stream = $1"
 ONE = "select seq, consumer, stream, message, reason, error, at, record from parked where seq = $1 for update"
 _record = msgspec.msgpack.Decoder(Record)
@@ -97,15 +102,29 @@ def in_line(message: Message) -> bool:
 
 async def behind(db: Any, consumer: str, messages: Sequence[Message]) -> tuple[list[Message], list[Parked]]:
     """Splits into what may go on and what must wait behind a parked one."""
-    blocked: set[str] = set()
+    if released := sorted({stream_of(m) for m in messages if m.released}):
+        await hold(db, consumer, released)
+    blocked: list[str] = []
     own = [m for m in messages if in_line(m)]
     if own and await db.fetchval(ANY, consumer):  # as hardly ever: else no stream is named
-        blocked = {row["stream"] for row in await db.fetch(BLOCKED, consumer, sorted(set(map(stream_of, own))))}
+        blocked = await _blocked(db, consumer, {stream_of(m) for m in own})
+    if blocked:  # perhaps not for long
+        await db.execute(WATCH, consumer, blocked)
+        blocked = await _blocked(db, consumer, blocked)
     if not blocked:
         return list(messages), []
     waits = [in_line(m) and stream_of(m) in blocked for m in messages]
     going = [m for m, waiting in zip(messages, waits, strict=True) if not waiting]
     return going, [Parked(m, "behind", "behind") for m, waiting in zip(messages, waits, strict=True) if waiting]
+
+
+async def hold(db: Any, consumer: str, streams: Sequence[str]) -> None:
+    """Before anything of these streams leaves the parking lot, and before any aggregate is locked."""
+    await db.execute(HOLD, consumer, streams)
+
+
+async def _blocked(db: Any, consumer: str, streams: Collection[str]) -> list[str]:
+    return sorted(row["stream"] for row in await db.fetch(BLOCKED, consumer, sorted(streams)))
 
 
 def stuck(message: Message, parked: Sequence[Parked]) -> bool:

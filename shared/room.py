@@ -149,31 +149,39 @@ class Room:
                 failure = reason
                 await asyncio.sleep(random.uniform(0, 0.01 * 2**attempt))  # noqa: S311 - jitter
             except LOCKED:
-                names = list(dict.fromkeys(m.aggregate for m in messages))
-                if len(names) == 1:
+                if len({m.aggregate for m in messages}) == 1:
                     return [Unavailable() for _ in messages]
-                first = set(names[: len(names) // 2])  # never within one aggregate: its second message must not overtake its first
-                return await self._apart([m.aggregate in first for m in messages], messages, settle)
+                return await self._apart(messages, settle)
             except REFUSED as refusal:
                 if len(messages) == 1:
                     return [await self._alone(messages[0], refusal, settle)]
-                middle = len(messages) // 2
-                return await self._apart([place < middle for place in range(len(messages))], messages, settle)
+                return await self._apart(messages, settle)
         raise Unavailable from failure
 
-    async def _apart(self, first: Sequence[bool], messages: Sequence[Message], settle: Settle | None) -> list[Outcome]:
-        """Two parts, both tried whatever becomes of the first: a row that stays locked delays only its own messages."""
+    async def _apart(self, messages: Sequence[Message], settle: Settle | None) -> list[Outcome]:
+        """Two parts, both tried whatever becomes of the first: a row that stays locked delays only its own messages.
+
+        The cut goes between aggregates while there are several. Of one alone the second part must not overtake the first.
+        """
+        names = list(dict.fromkeys(m.aggregate for m in messages))
+        begin = set(names[: len(names) // 2])
         found: dict[int, Outcome] = {}
         for part in (True, False):
-            chosen = [place for place, mark in enumerate(first) if mark is part]
-            found.update(zip(chosen, await self.outcomes([messages[place] for place in chosen], settle), strict=True))
+            chosen = [place for place, m in enumerate(messages) if (m.aggregate in begin if begin else place < len(messages) // 2) is part]
+            if not begin and any(isinstance(outcome, TRANSIENT) for outcome in found.values()):
+                found.update({place: Unavailable() for place in chosen})
+            else:
+                found.update(zip(chosen, await self.outcomes([messages[place] for place in chosen], settle), strict=True))
         return [found[place] for place in range(len(messages))]
 
-    async def park(self, parked: Sequence[Parked]) -> None:
+    async def park(self, parked: Sequence[Parked], settle: Settle | None = None) -> None:
         """Parks what could not even be turned into a message of this kind; the same record twice is parked once."""
         async with self.pool.acquire() as db, db.transaction():
             fresh, _ = await inbox.first_time(db, f"{self.kind.name}.contract", [p.message for p in parked])
-            await parking.park(db, self.kind.name, [p for p in parked if p.message in fresh])
+            new = set(map(id, fresh))
+            await parking.park(db, self.kind.name, [p for p in parked if id(p.message) in new])
+            if settle is not None:
+                await settle(db, [p.message for p in parked])
 
     async def bury(self, group: str, letters: Mapping[str, Outgoing]) -> None:
         """Sends dead letters through the outbox, each record (its place in the topic) once."""

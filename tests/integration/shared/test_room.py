@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
-from shared.errors import Problem
+from shared.errors import Problem, Unavailable
 from shared.messages import Message, Record
 from shared.room import Room
 from tests.support.toy import Add
@@ -94,6 +94,77 @@ async def test_what_is_behind_a_parked_message_of_its_stream_waits_in_order_and_
     await room.handle([add(stuck, id="2", record=record(2)), add(free, id="3", record=record(3)), add(stuck, id="4", record=record(4))])
     assert (await total(pool, stuck), await total(pool, free)) == (None, 1)
     assert [row["message"] for row in await pool.fetch("select message from parked order by seq")] == ["1", "2", "4"]
+
+
+async def test_nothing_overtakes_an_earlier_message_of_its_aggregate_that_finds_the_row_locked(
+    room: Room, pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The database refuses one message of a batch, and before the rest is tried again somebody else has got the lock."""
+    locked, refused, free, tries, together = uuid4(), uuid4(), uuid4(), [0], room._together  # noqa: SLF001 - to come in between
+    batch = [
+        add(locked, note="first", id="1", record=record(1)),
+        add(refused, 99, id="2", record=record(2)),
+        add(locked, note="second", id="3", record=record(3)),
+        add(free, id="4", record=record(4)),
+    ]
+    await room.handle([add(locked, note="begun")])
+    async with pool.acquire() as other:
+
+        async def tried(messages: Any, settle: Any) -> Any:
+            tries[0] += 1
+            if tries[0] != 2:
+                return await together(messages, settle)
+            async with other.transaction():
+                await other.execute("select from counter where id = $1 for update", locked)
+                return await together(messages, settle)
+
+        monkeypatch.setattr(room, "_together", tried)
+        outcomes = await room.outcomes(batch)
+    assert [isinstance(outcome, Unavailable) for outcome in outcomes] == [True, False, True, False]
+    assert await pool.fetchval("select note from counter where id = $1", locked) == "begun"
+    await room.handle(batch)
+    assert await pool.fetchval("select note from counter where id = $1", locked) == "second"
+    assert (await total(pool, locked), await total(pool, free), await count(pool, "parked")) == (3, 1, 1)
+
+
+async def test_of_one_aggregate_the_second_half_of_a_batch_is_not_tried_while_the_first_finds_its_row_locked(
+    room: Room, pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counter, tries, together = uuid4(), [0], room._together  # noqa: SLF001 - to come in between
+    batch = [add(counter, amount, note=str(place), id=str(place), record=record(place)) for place, amount in enumerate((1, 99, 1))]
+    await room.handle([add(counter, note="begun")])
+    async with pool.acquire() as other:
+
+        async def tried(messages: Any, settle: Any) -> Any:
+            tries[0] += 1
+            if tries[0] != 2:
+                return await together(messages, settle)
+            async with other.transaction():
+                await other.execute("select from counter where id = $1 for update", counter)
+                return await together(messages, settle)
+
+        monkeypatch.setattr(room, "_together", tried)
+        outcomes = await room.outcomes(batch)
+    assert [isinstance(outcome, Unavailable) for outcome in outcomes] == [True] * 3
+    await room.handle(batch)
+    assert (await total(pool, counter), await pool.fetchval("select note from counter")) == (2, "0")
+    assert [row["message"] for row in await pool.fetch("select message from parked order by seq")] == ["1", "2"]
+
+
+async def test_what_comes_while_the_last_of_its_stream_is_released_waits_for_that_and_is_applied(room: Room, pool: asyncpg.Pool) -> None:
+    stuck = uuid4()
+    await room.handle([add(stuck, -1, id="1", record=record(1))])
+    coming: list[asyncio.Task[Any]] = []
+
+    async def forget(db: Any, _: Any) -> None:
+        await db.execute("delete from parked")
+        coming.append(asyncio.create_task(room.handle([add(stuck, note="new", id="2", record=record(2))])))
+        await asyncio.wait(coming, timeout=0.5)
+
+    await room.handle([add(stuck, 2, note="released", id="1", record=record(1), released=True)], forget)
+    await asyncio.gather(*coming)
+    assert await count(pool, "parked") == 0
+    assert await pool.fetchval("select note from counter where id = $1", stuck) == "new"
 
 
 async def test_http_and_time_ignore_parking(room: Room, pool: asyncpg.Pool) -> None:
