@@ -7,9 +7,11 @@ from typing import Any
 import msgspec
 
 from shared.bells import rung
+from shared.errors import Problem
 from shared.messages import Message, Record
+from shared.parking import Parked
 from shared.patience import patiently
-from shared.room import Room, Settle
+from shared.room import NOBODY, Room, Settle
 
 TAKE = "select seq, body from mailbox order by seq limit 500"
 TAKEN = "delete from mailbox where seq = any($1::bigint[])"
@@ -36,18 +38,40 @@ class Mailbox:
 
     async def take(self) -> int:
         rows = await self.room.pool.fetch(TAKE)
-        if rows:
-            numbers = {str(row["seq"]): row["seq"] for row in rows}
-            await self.room.handle([self._message(row["seq"], row["body"]) for row in rows], _taken(numbers))
+        messages, unreadable = [], []
+        for seq, body in rows:
+            try:
+                messages.append(self._message(seq, body))
+            except (ValueError, RecursionError):  # msgspec's errors are such: a later release may have written it
+                unreadable.append(_unreadable(seq, body))
+        settle = _taken({str(seq): seq for seq, _ in rows})
+        if unreadable:
+            await self.room.park(unreadable, settle)
+        if messages:
+            await self.room.handle(messages, settle)
         return len(rows)
 
     async def release(self, record: Record, _consumer: str, _message: str, settle: Settle) -> None:
-        message = self._message(record.offset, record.value or b"")
+        """Raises Problem for what still cannot be read, or is refused again."""
+        try:
+            message = self._message(record.offset, record.value or b"")
+        except (ValueError, RecursionError) as reason:
+            raise Problem(422, "contract", "This release cannot read the parked message.") from reason
         await self.room.handle([msgspec.structs.replace(message, released=True)], settle)
 
     def _message(self, seq: int, body: bytes) -> Message:
-        record = Record(TOPIC, 0, seq, None, body, (), datetime.now(UTC))
-        return msgspec.structs.replace(self.read(body), id=str(seq), source=TOPIC, record=record)
+        return msgspec.structs.replace(self.read(body), id=str(seq), source=TOPIC, record=_record(seq, body))
+
+
+def _record(seq: int, body: bytes) -> Record:
+    return Record(TOPIC, 0, seq, None, body, (), datetime.now(UTC))
+
+
+def _unreadable(seq: int, body: bytes) -> Parked:
+    """In a stream of its own: nothing says what it belongs to."""
+    stream = f"{TOPIC}/{seq}"
+    message = Message(body=None, aggregate=NOBODY, id=str(seq), source=TOPIC, record=_record(seq, body), stream=stream)
+    return Parked(message, "contract", "contract")
 
 
 def _taken(numbers: dict[str, int]) -> Settle:

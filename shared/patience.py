@@ -32,6 +32,12 @@ def waiting(who: str) -> bool:
     return who in _TROUBLES and _TROUBLES[who].transient
 
 
+def hopeless(seconds: float) -> str | None:
+    """Who has met an error that we do not know, again and again for so long; starting the process again may help."""
+    late = time.monotonic() - seconds
+    return next((who for who, found in _TROUBLES.items() if not found.transient and found.since < late), None)
+
+
 async def patiently(who: str, apply: Callable[[], Awaitable[None]]) -> None:
     """Returns when a batch is applied, parked or dead-lettered. Waits out what is transient, however long: nothing is skipped."""
     pause = 0.05

@@ -16,7 +16,7 @@ from aiokafka.client import AIOKafkaClient, CoordinationType
 from aiokafka.errors import IllegalStateError, KafkaError
 from faststream.kafka import KafkaBroker
 
-from shared import logs
+from shared import logs, patience
 
 STUCK_SECONDS = 60.0
 FROZEN_SECONDS = 30.0
@@ -32,11 +32,17 @@ class Progress:
     Own assignment is looked at; without one, all partitions of the topic, because a lost assignment makes no progress either.
     A broker that does not answer is not being stuck: starting again would not help. But a consumer that cannot say where it
     is for so long, while the broker tells a new client who coordinates its group, is. Nor is a database that is away:
-    `waiting` says so of a group, and its clock starts anew.
+    `waiting` says so of a group, and its clock starts anew. `hopeless` names a door inside that is stuck and reads no topic.
     """
 
-    def __init__(self, broker: KafkaBroker, waiting: Callable[[str], bool], seconds: float = STUCK_SECONDS) -> None:
-        self.broker, self.waiting, self.seconds = broker, waiting, seconds
+    def __init__(
+        self,
+        broker: KafkaBroker,
+        waiting: Callable[[str], bool],
+        seconds: float = STUCK_SECONDS,
+        hopeless: Callable[[float], str | None] = patience.hopeless,
+    ) -> None:
+        self.broker, self.waiting, self.seconds, self.hopeless = broker, waiting, seconds, hopeless
         self._moved: dict[tuple[str, TopicPartition], tuple[_Place, float]] = {}
         self._looked_at: tuple[str, Any] = ("", None)
         self._dumb: tuple[str, float] | None = None
@@ -47,7 +53,7 @@ class Progress:
             await asyncio.sleep(min(LOOK_SECONDS, self.seconds / 4))
             try:
                 async with asyncio.timeout(10):
-                    stuck = await self.look()
+                    stuck = await self.look() or self.hopeless(self.seconds)
                 self._dumb = None
             except (KafkaError, TimeoutError):
                 stuck = await self._dumb_for_long()
@@ -144,12 +150,16 @@ async def _places(consumer: Any) -> list[tuple[TopicPartition, _Place]]:
     if not partitions:
         return []
     ends = await consumer.end_offsets(partitions)
-    committed = [await consumer.committed(partition) for partition in partitions]
+    committed = await consumer._coordinator.fetch_committed_offsets(partitions)  # noqa: SLF001 - `committed` asks for one at a time
     begun = getattr(consumer, "open", ())
     return [
-        (p, _Place(await _position(consumer, p) if p in mine else None, done or 0, ends[p], p in begun))
-        for p, done in zip(partitions, committed, strict=True)
+        (p, _Place(await _position(consumer, p) if p in mine else None, _offset(committed.get(p)), ends[p], p in begun)) for p in partitions
     ]
+
+
+def _offset(committed: Any) -> int:
+    """Of a partition in which the group has committed nothing it is absent, or negative."""
+    return max(committed.offset, 0) if committed is not None else 0
 
 
 async def _position(consumer: Any, partition: TopicPartition) -> int | None:

@@ -1,7 +1,7 @@
 """Does what nobody looks after get looked after: old inbox rows, parked streams, a parking lot that fills up?"""
 
 import asyncio
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import asyncpg
 import msgspec
@@ -9,11 +9,14 @@ import pytest
 
 from shared import parking, upkeep
 from shared.bells import Bells
-from shared.messages import Record
+from shared.errors import Problem
+from shared.mailbox import Mailbox
+from shared.messages import Message, Record
 from shared.parking import Parked, TooMuchParked
 from shared.room import Room
 from shared.upkeep import Upkeep
 from tests.integration.shared.test_room import add, count, record
+from tests.support.toy import Add
 
 
 async def test_inbox_rows_past_their_time_go_and_younger_ones_stay(room: Room, pool: asyncpg.Pool) -> None:
@@ -57,6 +60,24 @@ async def test_whoever_parks_counts_what_another_transaction_is_just_parking(poo
             await asyncio.wait([second], timeout=0.5)
         with pytest.raises(TooMuchParked):
             await second
+
+
+async def test_a_row_of_the_mailbox_that_cannot_be_read_is_parked_alone_and_those_behind_it_are_taken(
+    room: Room, pool: asyncpg.Pool
+) -> None:
+    counter = uuid4()
+
+    def read(body: bytes) -> Message:
+        return Message(body=Add(1), aggregate=msgspec.json.decode(body, type=UUID))
+
+    await pool.execute("insert into mailbox (body) values ($1), ($2)", b'{"of": "a later release"}', msgspec.json.encode(counter))
+    box = Mailbox(room, read)
+    assert (await box.take(), await box.take()) == (2, 0)
+    assert (await count(pool, "counter"), await count(pool, "mailbox")) == (1, 0)
+    (row,) = await pool.fetch("select consumer, reason, stream, message, record from parked")
+    assert (row["consumer"], row["reason"], row["stream"]) == ("toy.counter", "contract", f"mailbox/{row['message']}")
+    with pytest.raises(Problem, match="contract"):
+        await box.release(parking.record_of(row), row["consumer"], row["message"], lambda *_: asyncio.sleep(0))
 
 
 def test_what_is_shown_of_a_parked_record_has_names_and_kinds_but_no_value() -> None:

@@ -18,7 +18,7 @@ from aiokafka.errors import KafkaConnectionError
 from faststream.kafka import KafkaBroker, KafkaRouter
 from faststream.kafka.annotations import KafkaMessage
 
-from shared import broker, fetching
+from shared import broker, fetching, patience
 from shared.broker import subscriber
 from shared.watchdog import Progress
 from tests.support.broker import admin, make_topics, send, until
@@ -102,6 +102,33 @@ async def test_one_that_waits_for_its_database_is_left_alone(consumer: Consumer,
     await send(kafka_bootstrap, consumer.topic, (b"k", b"1", []))
     assert not await watched(consumer, 2, waiting=f"watched.{consumer.topic}")
     assert await watched(consumer, 20, waiting="another group")
+
+
+async def test_a_door_inside_that_meets_an_unknown_error_again_and_again_is_stuck(consumer: Consumer) -> None:
+    async def door() -> None:
+        raise failing.pop() if failing else LookupError("a bug")
+
+    failing: list[Exception] = [ConnectionRefusedError()] * 4
+    task = asyncio.create_task(patience.patiently("inside", door))
+    assert await watched(consumer, 20)
+    assert patience.hopeless(0.6) == "inside"
+    task.cancel()
+    patience._TROUBLES.pop("inside")  # noqa: SLF001 - else every later test is in trouble
+
+
+async def test_one_look_asks_for_all_commits_at_once(consumer: Consumer, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    coordinator: Any = consumer.raw._coordinator  # noqa: SLF001 - aiokafka shows it nowhere
+    fetch = coordinator.fetch_committed_offsets
+
+    async def counted(partitions: list[TopicPartition]) -> Any:
+        asked.append(len(partitions))
+        return await fetch(partitions)
+
+    await until(lambda: len(consumer.raw.assignment()) == 2)
+    monkeypatch.setattr(coordinator, "fetch_committed_offsets", counted)
+    assert await Progress(consumer.kafka, lambda _: False).look() is None
+    assert asked == [2]
 
 
 async def test_a_commit_that_fails_again_and_again_is_stuck(
