@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import Sequence
 
 from opentelemetry.trace import Span
@@ -18,8 +19,9 @@ from shared.settings import Settings
 
 LIMITS = Limits(wait=15.0)
 """Waiting and exchange together end before `LEASE`, or every slow attempt would be made twice."""
-UNDER_WAY = 1000
-"""Attempts at once, most of them waiting for their host's turn. One more is left to its lease, which makes it again."""
+UNDER_WAY, OF_ONE = 4000, 500
+"""Attempts at once, most of them waiting for their host's turn, and of them for one party: a slow one must not take the places
+of all others. One more is left to its lease, which makes it again."""
 GATHERED = 200
 GATHER_SECONDS = 0.05
 """An outcome waits so long for others: nobody waits for it, and a transaction for each costs more than the attempt."""
@@ -38,7 +40,7 @@ class Sender:
 
     def __init__(self, notices: Room, endpoints: Room, channel: Webhooks) -> None:
         self.notices, self.endpoints, self.channel = notices, endpoints, channel
-        self._attempts: set[asyncio.Task[None]] = set()
+        self._attempts: dict[asyncio.Task[None], str] = {}
         self._outcomes: asyncio.Queue[Message] = asyncio.Queue()
         self._bringing: asyncio.Task[None] | None = None
         self._open = True
@@ -47,13 +49,17 @@ class Sender:
         """Begins the attempts of one sweep. Never waits: the time door must go on."""
         if self._bringing is None:
             self._bringing = asyncio.create_task(self._bring(), name="send")
-        room = UNDER_WAY - len(self._attempts) if self._open else 0
-        for sending in sends[:room]:
+        of, left = Counter(self._attempts.values()), 0
+        for sending in sends:
+            if not self._open or len(self._attempts) >= UNDER_WAY or of[sending.party] >= OF_ONE:
+                left += 1
+                continue
             task = asyncio.create_task(self._perform(sending))
-            self._attempts.add(task)
-            task.add_done_callback(self._attempts.discard)
-        if len(sends) > room:
-            logs.get("send").warning("send.full", count=len(sends) - room)
+            self._attempts[task] = sending.party
+            of[sending.party] += 1
+            task.add_done_callback(self._attempts.pop)
+        if left:
+            logs.get("send").warning("send.full", count=left)
 
     async def settled(self) -> None:
         """Returns when every attempt that was taken has ended and its outcome has had its effect."""

@@ -17,12 +17,12 @@ from services.referral.domain.rule_rows import Code
 from services.referral.handlers import NoteDelivery, NoteUndeliverable, OpenCase, RefuseUnreadable, TakeAnswer
 from shared.broker import Batch, Listener, Read, Route, subscriber
 from shared.contracts import intake, notification
-from shared.errors import NotFound
+from shared.errors import NotFound, Problem
 from shared.identifiers import case_id, case_of
 from shared.lanes import hand
 from shared.messages import Message, Record
 from shared.patience import patiently
-from shared.room import Room
+from shared.room import TRANSIENT, Clash, Room
 
 REPLIES = r"heli\.agency\.[^.]+\.replies\.v1"
 router = KafkaRouter()
@@ -118,15 +118,33 @@ class Replies:
             except (msgspec.MsgspecError, ValueError, RecursionError) as reason:
                 refused.append(refusal_of(record, "contract" if isinstance(reason, msgspec.ValidationError) else "malformed"))
         own, strange = await self._apart(answers)
-        for room, messages in ((self.cases, own), (self.agencies, [*refused, *strange])):
-            if messages:
-                await hand(room, messages)
+        refused += [*strange, *(await self._taken(own) if own else ())]
+        if refused:
+            await hand(self.agencies, refused)
+
+    async def _taken(self, own: Sequence[Message]) -> list[Message]:
+        """Applies answers. What the database refuses is refused to its agency: it must not keep back what the others say."""
+        try:
+            await hand(self.cases, own)
+        except TRANSIENT:
+            raise
+        except (Problem, Clash):
+            outcomes = await self.cases.outcomes(own)
+            for outcome in outcomes:
+                if isinstance(outcome, TRANSIENT):
+                    raise outcome from None
+            return [
+                _refused(message, "refused-by-database")
+                for message, found in zip(own, outcomes, strict=True)
+                if isinstance(found, Exception)
+            ]
+        return []
 
     async def _apart(self, answers: Sequence[Message]) -> tuple[list[Message], list[Message]]:
         """Answers to legs of the agency that speaks, and refusals of the others: those are the agency's own fault, and limited there."""
         agencies = await store.agencies_of(self.cases.pool, [message.body.leg for message in answers]) if answers else {}
         own = [message for message in answers if agencies.get(message.body.leg) == message.body.agency]
-        return own, [_strange(message) for message in answers if agencies.get(message.body.leg) != message.body.agency]
+        return own, [_refused(message, NotFound().slug) for message in answers if agencies.get(message.body.leg) != message.body.agency]
 
 
 def speaker(record: Record) -> str:
@@ -167,9 +185,9 @@ def refusal_of(record: Record, reason: str) -> Message:
     return Message(body=body, aggregate=agency_id(agency), id=place_of(record), source=record.topic, actor=agency)
 
 
-def _strange(message: Message) -> Message:
+def _refused(message: Message, reason: str) -> Message:
     said: TakeAnswer = message.body
-    body = RefuseUnreadable(said.agency, NotFound().slug, said.partition or 0, said.offset or 0, said.leg, said.answer)
+    body = RefuseUnreadable(said.agency, reason, said.partition or 0, said.offset or 0, said.leg, said.answer)
     return msgspec.structs.replace(message, body=body, aggregate=agency_id(said.agency), received=None)
 
 

@@ -25,3 +25,15 @@ async def test_answers_to_strange_legs_are_refused_within_the_agencys_limit_and_
     assert [(t["reason"], t["leg"], t["offset"]) for t in told[:1]] == [("not-found", str(another.id), 0)]
     assert len(told) == REFUSALS_A_MINUTE
     assert (await referral.case(case.id)).legs[1].state == "accepted"
+
+
+async def test_an_answer_that_the_database_refuses_is_refused_to_its_agency_and_the_others_are_taken(referral: Referral) -> None:
+    case = await referral.report("L1a")
+    refused, other = case.legs[1], next(leg for leg in case.legs.values() if leg.agency != case.legs[1].agency)
+    await referral.pool.execute(f"alter table leg add constraint lately check (agency <> '{refused.agency}' or accepted_at is null)")
+    replies = Replies(referral.cases, referral.agencies)
+    await replies([record(refused.agency, refused.id, 1), record(other.agency, other.id, 2)])
+    (told,) = await referral.events("answer.refused")
+    assert (told["agency"], told["reason"], told["offset"], told["leg"]) == (refused.agency, "refused-by-database", 1, str(refused.id))
+    found = (await referral.case(case.id)).legs
+    assert (found[refused.number].state, found[other.number].state) == ("issued", "accepted")

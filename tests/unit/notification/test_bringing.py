@@ -1,4 +1,4 @@
-"""Does one outcome that cannot be recorded keep the send door from recording the others?"""
+"""Does one outcome that cannot be recorded, or one party that is slow, keep the send door from the others?"""
 
 import asyncio
 from collections.abc import Sequence
@@ -6,9 +6,11 @@ from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
-from services.notification.sweep import Sender
+from services.notification.domain import Sending
+from services.notification.sweep import OF_ONE, UNDER_WAY, Sender
 from shared.errors import Problem, Unavailable
 from shared.messages import DONE, Message
+from shared.room import SWEEP
 from tests.support.broker import until
 
 REFUSED, BROKEN, LATE, GOOD = (UUID(int=n) for n in range(4))
@@ -59,3 +61,34 @@ async def test_what_is_refused_or_breaks_is_dropped_and_what_is_late_is_waited_f
     assert not bringing.done()
     bringing.cancel()
     await asyncio.gather(bringing, return_exceptions=True)
+
+
+class Slow:
+    """A channel whose attempts wait for their host."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    async def perform(self, attempt: Any) -> Any:
+        self.asked.append(attempt.url)
+        await asyncio.Event().wait()
+
+
+async def test_a_party_whose_host_is_slow_does_not_take_the_places_of_all_others() -> None:
+    channel: Any = Slow()
+    sender = Sender(None, None, channel)  # type: ignore[arg-type]
+    for _ in range(2 * UNDER_WAY // SWEEP):
+        sender.take([sending("slow")] * SWEEP)
+    sender.take([sending("quick")])
+    await until(lambda: len(channel.asked) > OF_ONE)
+    assert (channel.asked.count("slow"), channel.asked.count("quick")) == (OF_ONE, 1)
+    left: list[Any] = [*sender._attempts, sender._bringing]  # noqa: SLF001
+    for task in left:
+        task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)
+    assert not sender._attempts  # noqa: SLF001
+
+
+def sending(party: str) -> Sending:
+    key = UUID(int=9)
+    return Sending(notice=key, delivery=key, party=party, number=1, url=party, secrets=(), body=b"{}", cause="", report=None, case=None)
