@@ -24,6 +24,8 @@ ACCEPTED = "select count(*) from leg where accepted_at is not null"
 FOLLOWED = "select count(*) from report_leg where accepted_at is not null"
 QUIET = "select (not exists (select from outbox) and not exists (select from mailbox))::int"
 PATIENCE_SECONDS = 180
+WARM_UP = 2
+"""Rounds that do not count."""
 LOOK_SECONDS = 1.0
 """Between two looks at the memory, each of which reads all of /proc and takes processor time from what is measured."""
 Memory = dict[str, float]
@@ -114,13 +116,13 @@ async def _idle(system: System) -> list[Figure]:
 async def _fanout(system: System, ways: Ways, busy: Memory) -> list[Figure]:
     """Reports by HTTP; the clock stops when every leg is accepted, the account of processor time when everybody has heard of it.
 
-    The first round does not count: in it Kafka's compiler takes as much as Kafka.
+    The first rounds do not count: in them Kafka's compiler takes as much as Kafka.
     """
     rounds = []
     async with partners(system.ground, dict(zip(PARTIES, ways.ways, strict=True))):
-        for number in range(ROUNDS + 1):
+        for number in range(WARM_UP + ROUNDS):
             found = await _round(system, ways.count, busy)
-            rounds += [found] if number else []
+            rounds += [found] if number >= WARM_UP else []
     rate, cpu, callers = (median(values) for values in zip(*rounds, strict=True))
     return [
         Figure(name=ways.name, value=cpu, unit="CPU s/1,000 reports", aim=ways.aim, cpu_s_per_1000=cpu),
