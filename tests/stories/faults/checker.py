@@ -1,6 +1,7 @@
 """Was nothing lost, nothing done twice, nothing turned round, and does nothing stand still? Pure; shares no code with the services."""
 
 import itertools
+import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -12,7 +13,10 @@ from tests.stories.faults.ledger import Ledger, fulfils
 LOST, TWICE, INVERTED, STUCK = CLASSES = ("lost", "twice", "inverted", "stuck")
 FACTS = ("leg.issued", "leg.delivered", "leg.seen", "leg.accepted", "leg.active", "leg.declined", "leg.fulfilled")
 COMPACTED = "heli.directory.v1"
-BY_SUBJECT = "heli.notification.v1"  # its key is the case, its aggregate the notice; elsewhere the key is the aggregate
+KEYED_BY = {"heli.referral.v1": ("case",), "heli.notification.v1": ("concerns", "case")}
+"""The field of an event that is its record's key, the first that is not null; elsewhere, and where none is, its subject."""
+BY_CASE = "heli.referral.v1"
+"""Its aggregate is the case, and its subject mostly a leg; elsewhere the subject is the aggregate."""
 RESENT_SHARE = 0.1
 """Of the records of a calm run; a lease that a busy machine let pass makes a few, two owners of a shard make all."""
 
@@ -162,7 +166,7 @@ UNSAVED = frozenset({"heli.deadlines.stalled.v1", "heli.deadlines.recovered.v1"}
 
 
 def topics(found: Found, _: Ledger) -> Iterator[Finding]:
-    """Every event of a journal lies in a topic and the other way round, copies are byte-identical, and no key is turned round."""
+    """Every event of a journal lies in a topic and the other way round, as it was saved, and copies are byte-identical."""
     place, own = {e.id: e for e in found.journal}, {t: r for t, r in found.topics.items() if not t.startswith("heli.agency.")}
     first: dict[str, Record] = {}
     for record in itertools.chain.from_iterable(own.values()):
@@ -174,13 +178,41 @@ def topics(found: Found, _: Ledger) -> Iterator[Finding]:
     yield from (Finding(LOST, "every journal entry is published", f"{e.type} {e.id}") for e in missing)
     strangers = [r for i, r in first.items() if i not in found.known and r.header("ce_type") not in UNSAVED]
     yield from (Finding(TWICE, "nothing unsaved is published", f"{r.id} in {r.topic}") for r in strangers)
-    newest: dict[tuple[str, str, str], Entry] = {}
     for record in (record for record in first.values() if record.id in place):
-        entry, who = place[record.id], record.header("ce_subject") if record.topic == BY_SUBJECT else (record.key or b"").decode()
+        yield from _as_saved(place[record.id], record)
+
+
+def _as_saved(entry: Entry, record: Record) -> Iterator[Finding]:
+    if (record.key or b"").decode("utf-8", "replace") != key_of(entry, record.topic):
+        yield Finding(INVERTED, "every event under its own key", f"{entry.type} {entry.id}: {record.key!r}")
+    if json.loads(record.value or b"null") != entry.data:
+        yield Finding(LOST, "published as saved", f"{entry.type} {entry.id}")
+
+
+def key_of(entry: Entry, topic: str) -> str:
+    return next((str(key) for name in KEYED_BY.get(topic, ()) if (key := entry.data.get(name))), entry.subject)
+
+
+def order(found: Found, _: Ledger) -> Iterator[Finding]:
+    """A key lies in one partition, and there stands what happened to an aggregate, each event where it was sent first, as in the journal."""
+    place = {entry.id: entry for entry in found.journal}
+    partitions: dict[tuple[str, bytes | None], set[int]] = defaultdict(set)
+    newest: dict[tuple[str, str, str], Entry] = {}
+    heard: set[str] = set()
+    for record in itertools.chain.from_iterable(part for topic, part in found.topics.items() if not topic.startswith("heli.agency.")):
+        partitions[record.topic, record.key].add(record.partition)
+        entry = place.get(record.id)
+        if entry is None or record.id in heard:
+            continue
+        heard.add(record.id)
+        who = key_of(entry, record.topic) if record.topic == BY_CASE else entry.subject
         before = newest.get((entry.service, record.topic, who), entry)
         if entry.seq < before.seq:
             yield Finding(INVERTED, "order per key", f"{record.topic} {who}: {before.type} {before.id} before {entry.type} {entry.id}")
         newest[entry.service, record.topic, who] = entry
+    for (topic, key), numbers in partitions.items():
+        if len(numbers) > 1:
+            yield Finding(INVERTED, "a key lies in one partition", f"{topic} {key!r}: {sorted(numbers)}")
 
 
 def sent(found: Found, ledger: Ledger) -> Iterator[Finding]:
@@ -208,5 +240,5 @@ def left(found: Found, _: Ledger) -> Iterator[Finding]:
 
 
 INVARIANTS: tuple[Callable[[Found, Ledger], Iterator[Finding]], ...] = (
-    reports, legs, answers, once, ladders, deliveries, feeds, topics, sent, left,
+    reports, legs, answers, once, ladders, deliveries, feeds, topics, order, sent, left,
 )  # fmt: skip

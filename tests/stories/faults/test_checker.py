@@ -1,6 +1,7 @@
 """Does the checker pass a sound run of one report, and name the invariant when one thing in it is wrong?"""
 
 import copy
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -17,12 +18,16 @@ GAP = timedelta(seconds=2)
 
 
 def event(seq: int, service: str, kind: str, after: timedelta = timedelta(), **data: Any) -> Entry:
-    return Entry(service, seq, f"{service}-{seq}", f"heli.{kind}.v1", data.get("notice", "subject"), NOW + after, data)
+    told = data | ({"case": CASE} if service in {"referral", "notification"} else {})
+    subject = next(str(told[name]) for name in ("notice", "leg", "case", "child", "report") if name in told)
+    return Entry(service, seq, f"{service}-{seq}", f"heli.{kind}.v1", subject, NOW + after, told)
 
 
 def published(entry: Entry, offset: int) -> Record:
     headers = (("ce_id", entry.id.encode()), ("ce_type", entry.type.encode()), ("ce_subject", entry.subject.encode()))
-    return Record(f"heli.{entry.service}.v1", 0, offset, CASE.encode(), b"{}", headers)
+    return Record(
+        f"heli.{entry.service}.v1", 0, offset, entry.data.get("case", entry.subject).encode(), json.dumps(entry.data).encode(), headers
+    )
 
 
 def entry_of(code: str, number: int, delivery: str) -> Record:
@@ -135,6 +140,20 @@ def same_number(found: Found, _: Ledger) -> None:
     found.topics["heli.agency.police.v1"].append(entry_of("police", 2, "d5"))
 
 
+def changed(**fields: Any) -> Harm:
+    """One record of referral's topic, in every copy of it."""
+
+    def harm(found: Found, _: Ledger) -> None:
+        found.topics["heli.referral.v1"][1] = found.topics["heli.referral.v1"][1]._replace(**fields)
+
+    return harm
+
+
+def turned_under_other_keys(found: Found, _: Ledger) -> None:
+    records = found.topics["heli.referral.v1"]
+    records[:] = [record._replace(key=str(place).encode()) for place, record in enumerate(reversed(records))]
+
+
 def all_sent_again(found: Found, _: Ledger) -> None:
     for records in found.topics.values():
         records.extend(list(records))
@@ -165,6 +184,10 @@ HARMS: list[tuple[str, Harm]] = [
     ("feeds are gap-free", lambda found, _: found.topics["heli.agency.police.v1"].pop(0)),
     ("feeds in order", swapped("heli.agency.police.v1")),
     ("order per key", swapped("heli.referral.v1")),
+    ("order per key", turned_under_other_keys),
+    ("a key lies in one partition", changed(partition=1)),
+    ("every event under its own key", changed(key=b"another")),
+    ("published as saved", changed(value=b"{}")),
     ("every journal entry is published", lambda found, _: found.topics["heli.referral.v1"].pop()),
     ("nothing unsaved is published", stranger),
     ("copies are byte-identical", altered),
