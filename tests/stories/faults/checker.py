@@ -12,6 +12,9 @@ from tests.stories.faults.ledger import Ledger, fulfils
 
 LOST, TWICE, INVERTED, STUCK = CLASSES = ("lost", "twice", "inverted", "stuck")
 FACTS = ("leg.issued", "leg.delivered", "leg.seen", "leg.accepted", "leg.active", "leg.declined", "leg.fulfilled")
+CLOCKS = ("delivered", "seen", "accepted", "active", "done")
+PROGRESS = {"leg.issued": "told", "leg.delivered": "delivered", "leg.seen": "seen", "leg.accepted": "accepted", "leg.fulfilled": "done"}
+"""What the reporter is told of each."""
 COMPACTED = "heli.directory.v1"
 KEYED_BY = {"heli.referral.v1": ("case",), "heli.notification.v1": ("concerns", "case")}
 """The field of an event that is its record's key, the first that is not null; elsewhere, and where none is, its subject."""
@@ -84,21 +87,36 @@ def answers(found: Found, ledger: Ledger) -> Iterator[Finding]:
 
 
 def once(found: Found, _: Ledger) -> Iterator[Finding]:
-    """Each effect is in the journal once: facts of a leg, missed clocks, deliveries, ids."""
+    """Each effect is in the journal once: facts of a leg, stalled reports, children's files, ids."""
     for kind in FACTS:
         yield from _repeated("each fact of a leg once", (f"{kind} {e.data['leg']}" for e in found.of(kind)))
-    yield from _repeated("each missed clock once", (f"{e.data['leg']} {e.data['clock']}" for e in found.of("leg.overdue")))
     yield from _repeated("each report stalls once", (e.data["report"] for e in found.of("report.stalled")))
-    yield from _repeated("each child's file opens once", (e.data["child"] for e in found.of("child.opened")))
+    children = Counter({row["child"]: 1 for row in found.tables["filed"]})
+    yield from _same("each child's file opens once", children, Counter(e.data["child"] for e in found.of("child.opened")))
     yield from _repeated("each event id once", (e.id for e in found.journal))
-    progress = (f"{e.data['leg']} {e.data['fact']}" for e in found.of("report.progressed"))
-    yield from _repeated("each progress told once", progress)
     refused = [e.id for e in found.of("answer.refused") if e.data["via"] != "http"]
     yield from (Finding(TWICE, "no answer is refused", event) for event in refused)
 
 
 def _repeated(invariant: str, items: Iterator[str]) -> Iterator[Finding]:
     return (Finding(TWICE, invariant, f"{item} ({count} times)") for item, count in Counter(items).items() if count > 1)
+
+
+def told(found: Found, ledger: Ledger) -> Iterator[Finding]:
+    """What stands in the row of a leg was said, the reporter heard of it, and of nothing else; only the silent agency misses a clock."""
+    said = {kind: {e.data["leg"] for e in found.of(kind)} for kind in PROGRESS}
+    for row in found.tables["legs"]:
+        implied = row["delivered_at"] == row["accepted_at"]  # an answer that came before the news that it was delivered
+        reached = {"leg.issued": True, "leg.delivered": not implied, "leg.accepted": row["accepted_at"], "leg.fulfilled": row["ended"]}
+        silent = (kind for kind, met in reached.items() if met and row["id"] not in said[kind])
+        yield from (Finding(LOST, "every fact of a leg is said", f"{kind} {row['id']}") for kind in silent)
+    owed = Counter(f"{leg} {PROGRESS[kind]}" for kind, legs in said.items() for leg in legs)
+    yield from _same("each progress told once", owed, Counter(f"{e.data['leg']} {e.data['fact']}" for e in found.of("report.progressed")))
+    missed = Counter(f"{e.data['leg']} {e.data['clock']}" for e in found.of("leg.overdue"))
+    silent_legs = [row["id"] for row in found.tables["legs"] if row["agency"] == ledger.silent]
+    must = Counter(f"{leg} {clock}" for leg in silent_legs for clock in ledger.misses)
+    may = {f"{leg} {clock}" for leg in silent_legs for clock in CLOCKS}
+    yield from _same("each missed clock once", must | Counter(dict.fromkeys(may & missed.keys(), 1)), missed)
 
 
 def ladders(found: Found, ledger: Ledger) -> Iterator[Finding]:
@@ -129,15 +147,17 @@ def deliveries(found: Found, ledger: Ledger) -> Iterator[Finding]:
     rows = found.tables["deliveries"]
     made = Counter(f"{r['notice']} {r['about']} {r['party']} {r['channel']}" for r in rows if r["about"] in {"leg.issued", "leg.escalated"})
     yield from _same("one delivery per notice and party", owed, made)
-    told = Counter(e.data["delivery"] for e in found.of("notice.delivered"))
+    places = (f"{r['notice']} {r['event']} {r['party']} {r['channel']}" for r in rows)
+    yield from _repeated("one delivery per event, party and channel", places)
     done = Counter(row["id"] for row in rows if row["state"] == "delivered")
-    yield from _same("notice.delivered once per delivery", done, told)
+    yield from _same("notice.delivered once per delivery", done, Counter(e.data["delivery"] for e in found.of("notice.delivered")))
     entries = {record.id for topic, records in found.topics.items() if topic.startswith("heli.agency.") for record in records}
     for row in rows:
         if row["state"] not in {"delivered", "ended"}:
             yield Finding(STUCK, "every delivery ends", f"{row['id']} to {row['party']} is {row['state']} ({row['last_error']})")
         elif row["state"] == "delivered" and row["id"] not in (entries if row["channel"] == "topic" else ledger.taken):
             yield Finding(LOST, "delivered means received", f"{row['id']} to {row['party']} by {row['channel']}")
+    yield from (Finding(TWICE, "nobody receives what is no delivery", key) for key in sorted((entries | ledger.taken) - found.known))
     yield from (Finding(TWICE, "every webhook is signed and known", said) for said in ledger.rejected)
 
 
@@ -149,12 +169,17 @@ def feeds(found: Found, _: Ledger) -> Iterator[Finding]:
             continue
         code = topic.split(".")[2]
         numbers: dict[str, int] = {}
+        first: dict[str, Record] = {}
         for record in records:
+            if first.setdefault(record.id, record)[3:] != record[3:]:
+                yield Finding(TWICE, "feeds: copies are byte-identical", f"{code}: {record.id}")
             number = int(record.header("ce_sequence") or 0)
             if numbers.setdefault(record.id, number) != number:
                 yield Finding(TWICE, "feeds: one number per id", f"{code}: {record.id} has {numbers[record.id]} and {number}")
         yield from _repeated("feeds: one id per number", (f"{code}: number {number}" for number in numbers.values()))
-        missing = sorted(set(range(1, last.get(code, 0) + 1)) - set(numbers.values()))
+        if numbers and code not in last:
+            yield Finding(LOST, "feeds: every number was drawn", f"{code} has no counter")
+        missing = sorted(set(range(1, max([last.get(code, 0), *numbers.values()]) + 1)) - set(numbers.values()))
         yield from (Finding(LOST, "feeds are gap-free", f"{code}: number {number}") for number in missing)
         for before, after in itertools.pairwise(numbers.values()):
             if after < before:
@@ -233,6 +258,7 @@ def left(found: Found, _: Ledger) -> Iterator[Finding]:
         yield from (Finding(STUCK, "mailboxes are empty", f"{service}: {row['seq']}") for row in rows["mailbox"])
         for row in rows["parked"]:
             yield Finding(STUCK, "nothing is parked", f"{row['consumer']}: stream {row['stream']}: {row['reason']} {row['error']}")
+        yield from (Finding(STUCK, "nothing is long overdue", f"{r['what']} {r['id']} since {r['next_due']}") for r in rows["overdue"])
         yield from (Finding(STUCK, "locks in one order", f"{service}: {r['count']} deadlocks") for r in rows["deadlocks"] if r["count"])
     for topic, records in found.topics.items():
         if topic.endswith(".dlt"):
@@ -240,5 +266,5 @@ def left(found: Found, _: Ledger) -> Iterator[Finding]:
 
 
 INVARIANTS: tuple[Callable[[Found, Ledger], Iterator[Finding]], ...] = (
-    reports, legs, answers, once, ladders, deliveries, feeds, topics, order, sent, left,
+    reports, legs, answers, once, told, ladders, deliveries, feeds, topics, order, sent, left,
 )  # fmt: skip

@@ -22,11 +22,17 @@ TABLES = {
         "cases": "select id::text, report::text, number, closed_at, next_due from case_file",
         "legs": "select id::text, case_id::text as case, agency, duty, delivered_at, seen_at, accepted_at, ended, rung, told from leg",
     },
-    "guardianship": {"filed": "select case_id::text as case, report::text from child_case"},
+    "guardianship": {"filed": "select case_id::text as case, child_id::text as child, report::text from child_case"},
     "notification": {
         "deliveries": "select id::text, notice_id::text as notice, event, about, party, channel, state, last_error from delivery",
         "numbers": "select code, last from feed",
     },
+}
+DUE = {"intake": ("report",), "referral": ("case_file", "agency"), "guardianship": ("child",), "notification": ("notice",)}
+LATE = "select '{0}' as what, id::text, next_due from {0} where next_due < clock_timestamp() - interval '60 seconds'"
+"""After so long every sweep has turned often, whatever a round has broken."""
+KNOWN = dict.fromkeys(SERVICES, "select id::text from journal") | {
+    "notification": "select id::text from journal union all select id::text from delivery"
 }
 PLUMBING = {
     "journal": "select seq, id::text, type, subject, at, data from journal order by seq",
@@ -69,7 +75,7 @@ class Entry(NamedTuple):
 
 @dataclass
 class Found:
-    """Everything. `journal` is what stood there before the topics were read, `known` the ids that stood there afterwards."""
+    """Everything. `journal` is what stood there before the topics were read, `known` the ids of events and deliveries that stood there afterwards."""
 
     tables: dict[str, list[Row]]
     plumbing: dict[str, dict[str, list[Row]]]
@@ -90,7 +96,8 @@ async def read(urls: Mapping[str, str], bootstrap: str) -> Found:
         try:
             async with db.transaction(isolation="repeatable_read", readonly=True):
                 tables |= {name: [dict(row) for row in await db.fetch(query)] for name, query in TABLES[service].items()}
-                plumbing[service] = {name: [dict(row) for row in await db.fetch(query)] for name, query in PLUMBING.items()}
+                queries = PLUMBING | {"overdue": " union all ".join(map(LATE.format, DUE[service]))}
+                plumbing[service] = {name: [dict(row) for row in await db.fetch(query)] for name, query in queries.items()}
         finally:
             await db.close()
     journal = [_entry(service, row) for service in SERVICES for row in plumbing[service]["journal"]]
@@ -107,7 +114,7 @@ async def _known(urls: Mapping[str, str]) -> set[str]:
     for service in SERVICES:
         db = await asyncpg.connect(urls[service], timeout=10)
         try:
-            known |= {row["id"] for row in await db.fetch("select id::text from journal")}
+            known |= {row["id"] for row in await db.fetch(KNOWN[service])}
         finally:
             await db.close()
     return known

@@ -10,7 +10,7 @@ class Ledger:
     """Grows with every round of one stack. Knows agencies by code and reports by id.
 
     `duties`: the agency of each duty that every child of these reports is owed. `answers`: the furthest an agency goes.
-    `ladder`: who is told of the silent agency's silence, in order, at least `gap` seconds apart.
+    `ladder`: who is told of the silent agency's silence, in order, at least `gap` seconds apart; `misses`: the clocks that it misses first.
     """
 
     duties: dict[str, str]
@@ -18,6 +18,7 @@ class Ledger:
     channels: dict[str, str]
     silent: str
     ladder: tuple[str, ...]
+    misses: tuple[str, ...]
     gap: float
     receipts: dict[str, str] = field(default_factory=dict)
     children: dict[str, int] = field(default_factory=dict)

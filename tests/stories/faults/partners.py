@@ -38,6 +38,7 @@ async def settle_in(world: World) -> tuple[Town, Ledger]:
         channels={a.code: "topic" for a in by_feed} | {a.code: "webhook" for a in by_webhook} | {"ops-root": "webhook"},
         silent=town.police.code,
         ladder=(town.police.code, town.police_up.code, town.joint_conference.code),
+        misses=("seen", "accepted"),
         gap=2.0,
     )
     return town, ledger

@@ -12,7 +12,7 @@ from tests.stories.faults.checker import check
 from tests.stories.faults.facts import SERVICES, Entry, Found, Record
 from tests.stories.faults.ledger import Ledger
 
-REPORT, CASE, SILENT, ACTIVE = "01a20d67-36ea-7000-8000-000000000001", "case", "leg-1", "leg-2"
+REPORT, CASE, CHILD, SILENT, ACTIVE = "01a20d67-36ea-7000-8000-000000000001", "case", "child", "leg-1", "leg-2"
 NOW = datetime(2026, 11, 24, 8, tzinfo=UTC)
 GAP = timedelta(seconds=2)
 
@@ -37,12 +37,19 @@ def entry_of(code: str, number: int, delivery: str) -> Record:
 
 JOURNAL = [
     event(1, "intake", "report.accepted", report=REPORT),
+    *(event(n, "intake", "report.progressed", report=REPORT, leg=leg, fact=fact) for n, (leg, fact) in enumerate(
+        ((SILENT, "told"), (ACTIVE, "told"), (SILENT, "delivered"), (ACTIVE, "accepted")), 2
+    )),
     event(1, "referral", "case.opened", report=REPORT, number=1),
     event(2, "referral", "leg.issued", leg=SILENT),
     event(3, "referral", "leg.issued", leg=ACTIVE),
-    event(4, "referral", "leg.accepted", leg=ACTIVE),
-    event(5, "referral", "leg.escalated", leg=SILENT, rung=0, to="police"),
-    event(6, "referral", "leg.escalated", GAP, leg=SILENT, rung=1, to="office"),
+    event(4, "referral", "leg.delivered", leg=SILENT),
+    event(5, "referral", "leg.accepted", leg=ACTIVE),
+    event(6, "referral", "leg.overdue", leg=SILENT, clock="seen"),
+    event(7, "referral", "leg.overdue", leg=SILENT, clock="accepted"),
+    event(8, "referral", "leg.escalated", leg=SILENT, rung=0, to="police"),
+    event(9, "referral", "leg.escalated", GAP, leg=SILENT, rung=1, to="office"),
+    event(1, "guardianship", "child.opened", child=CHILD),
     *(event(n, "notification", "notice.delivered", notice=leg, delivery=d) for n, (d, leg) in enumerate(
         (("d1", SILENT), ("d2", ACTIVE), ("d3", SILENT), ("d4", SILENT)), 1
     )),
@@ -54,7 +61,7 @@ def leg(key: str, duty: str, agency: str, **more: Any) -> dict[str, Any]:
 
 
 def delivery(key: str, notice: str, about: str, party: str, channel: str) -> dict[str, Any]:
-    row = {"id": key, "notice": notice, "about": about, "party": party, "channel": channel}
+    row = {"id": key, "notice": notice, "event": about, "about": about, "party": party, "channel": channel}
     return row | {"state": "delivered", "last_error": None}
 
 
@@ -69,21 +76,22 @@ def sound() -> tuple[Found, Ledger]:
     tables: dict[str, list[dict[str, Any]]] = {
         "reports": [{"id": REPORT}],
         "cases": [{"id": CASE, "report": REPORT, "number": 1}],
-        "filed": [{"case": CASE}],
+        "filed": [{"case": CASE, "child": CHILD}],
         "legs": legs,
         "followed": copy.deepcopy(legs),
         "deliveries": deliveries,
         "numbers": [{"code": "police", "last": 2}, {"code": "office", "last": 1}],
     }
-    nothing: dict[str, list[Any]] = {"outbox": [], "mailbox": [], "parked": [], "deadlocks": [{"count": 0}]}
+    nothing: dict[str, list[Any]] = {"outbox": [], "mailbox": [], "parked": [], "overdue": [], "deadlocks": [{"count": 0}]}
     topics = {f"heli.{name}.v1": [published(e, e.seq) for e in JOURNAL if e.service == name] for name in SERVICES}
     topics["heli.agency.police.v1"] = [entry_of("police", 1, "d1"), entry_of("police", 2, "d3")]
     topics["heli.agency.office.v1"] = [entry_of("office", 1, "d4")]
     plumbing = {name: copy.deepcopy(nothing) for name in SERVICES}
-    found = Found(dict(tables), plumbing, list(JOURNAL), {entry.id for entry in JOURNAL}, topics)
+    known = {entry.id for entry in JOURNAL} | {row["id"] for row in deliveries}
+    found = Found(dict(tables), plumbing, list(JOURNAL), known, topics)
     channels = {"police": "topic", "office": "topic", "town": "webhook"}
     duties = {"respond": "police", "assess": "town"}
-    ledger = Ledger(duties, {"town": "accepted"}, channels, "police", ("police", "office"), 2.0, taken={"d2"})
+    ledger = Ledger(duties, {"town": "accepted"}, channels, "police", ("police", "office"), ("seen", "accepted"), 2.0, taken={"d2"})
     ledger.file("key", REPORT, 1)
     return found, ledger
 
@@ -95,15 +103,27 @@ def drop(table: str) -> Harm:
     return lambda found, _: found.tables[table].pop()
 
 
-def twice(kind: str) -> Harm:
+def twice(kind: str, **data: Any) -> Harm:
     """Another event of this kind, published like any other."""
 
     def harm(found: Found, _: Ledger) -> None:
         old = found.of(kind)[-1]
-        new = old._replace(seq=old.seq + 100, id="another", at=old.at + GAP)
+        new = old._replace(seq=old.seq + 100, id="another", at=old.at + GAP, data=old.data | data)
         found.journal.append(new)
         found.known.add(new.id)
         found.topics[f"heli.{new.service}.v1"].append(published(new, 100))
+
+    return harm
+
+
+def vanished(kind: str) -> Harm:
+    """The last event of this kind, from journal and topic."""
+
+    def harm(found: Found, _: Ledger) -> None:
+        gone = found.of(kind)[-1]
+        found.journal.remove(gone)
+        records = found.topics[f"heli.{gone.service}.v1"]
+        records[:] = [record for record in records if record.id != gone.id]
 
     return harm
 
@@ -113,11 +133,14 @@ def swapped(topic: str) -> Harm:
 
 
 def too_early(found: Found, _: Ledger) -> None:
-    found.journal[6] = found.journal[6]._replace(at=NOW + GAP / 2)
+    second = found.of("leg.escalated")[1]
+    found.journal[found.journal.index(second)] = second._replace(at=NOW + GAP / 2)
 
 
 def late_first(found: Found, _: Ledger) -> None:
-    found.journal[5:7] = [found.journal[6]._replace(seq=5), found.journal[5]._replace(seq=6)]
+    first, second = found.of("leg.escalated")
+    place = found.journal.index(first)
+    found.journal[place : place + 2] = [second._replace(seq=first.seq), first._replace(seq=second.seq)]
 
 
 def plumbed(name: str, **row: Any) -> Harm:
@@ -132,12 +155,18 @@ def altered(found: Found, _: Ledger) -> None:
     found.topics["heli.referral.v1"].append(published(JOURNAL[1], 50)._replace(value=b"[]"))
 
 
-def numbered_again(found: Found, _: Ledger) -> None:
-    found.topics["heli.agency.police.v1"].append(entry_of("police", 3, "d3"))
+def entered(number: int, delivery: str, **fields: Any) -> Harm:
+    """One more entry on the feed of the police."""
+    return lambda found, _: found.topics["heli.agency.police.v1"].append(entry_of("police", number, delivery)._replace(**fields))
 
 
-def same_number(found: Found, _: Ledger) -> None:
-    found.topics["heli.agency.police.v1"].append(entry_of("police", 2, "d5"))
+def without_counter(found: Found, _: Ledger) -> None:
+    found.tables["numbers"].pop(0)
+
+
+def a_later_delivery(*keys: str) -> Harm:
+    """A notice about the same leg that nobody is owed in every run."""
+    return lambda found, _: found.tables["deliveries"].extend(delivery(key, ACTIVE, "leg.covered", "town", "webhook") for key in keys)
 
 
 def changed(**fields: Any) -> Harm:
@@ -172,16 +201,34 @@ HARMS: list[tuple[str, Harm]] = [
     ("every answer counts", lambda found, _: found.tables["legs"][1].update(accepted_at=None)),
     ("nobody else answers", lambda found, _: found.tables["legs"][0].update(accepted_at=NOW)),
     ("each fact of a leg once", twice("leg.accepted")),
+    ("each child's file opens once", twice("child.opened")),
+    ("each child's file opens once", vanished("child.opened")),
+    ("every fact of a leg is said", vanished("leg.issued")),
+    ("every fact of a leg is said", vanished("leg.delivered")),
+    ("every fact of a leg is said", vanished("leg.accepted")),
+    ("each progress told once", vanished("report.progressed")),
+    ("each progress told once", twice("report.progressed")),
+    ("each missed clock once", vanished("leg.overdue")),
+    ("each missed clock once", twice("leg.overdue")),
+    ("each missed clock once", twice("leg.overdue", leg=ACTIVE)),
     ("each rung once", twice("leg.escalated")),
+    ("each rung once", vanished("leg.escalated")),
     ("rungs keep their gap", too_early),
     ("rungs in order", late_first),
     ("one delivery per notice and party", drop("deliveries")),
+    ("one delivery per event, party and channel", a_later_delivery("d5", "d6")),
     ("notice.delivered once per delivery", twice("notice.delivered")),
+    ("notice.delivered once per delivery", a_later_delivery("d5")),
+    ("nobody receives what is no delivery", lambda _, ledger: ledger.taken.add("d5")),
+    ("nobody receives what is no delivery", entered(3, "d5")),
     ("every delivery ends", lambda found, _: found.tables["deliveries"][1].update(state="leased")),
     ("delivered means received", lambda _, ledger: ledger.taken.clear()),
-    ("feeds: one number per id", numbered_again),
-    ("feeds: one id per number", same_number),
+    ("feeds: one number per id", entered(3, "d3")),
+    ("feeds: one id per number", entered(2, "d5")),
     ("feeds are gap-free", lambda found, _: found.topics["heli.agency.police.v1"].pop(0)),
+    ("feeds are gap-free", entered(7, "d5")),
+    ("feeds: every number was drawn", without_counter),
+    ("feeds: copies are byte-identical", entered(2, "d3", value=b"[]")),
     ("feeds in order", swapped("heli.agency.police.v1")),
     ("order per key", swapped("heli.referral.v1")),
     ("order per key", turned_under_other_keys),
@@ -195,6 +242,7 @@ HARMS: list[tuple[str, Harm]] = [
     ("outboxes are empty", plumbed("outbox", seq=1, topic="t", headers=b"", late=True)),
     ("mailboxes are empty", plumbed("mailbox", seq=1)),
     ("nothing is parked", plumbed("parked", consumer="c", stream="s", reason="rule", error="e")),
+    ("nothing is long overdue", plumbed("overdue", what="case_file", id=CASE, next_due=NOW)),
     ("locks in one order", plumbed("deadlocks", count=3)),
     ("no dead letters", lambda found, _: found.topics.update({"heli.referral.v1.dlt": [published(JOURNAL[1], 1)]})),
 ]
