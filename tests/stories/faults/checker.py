@@ -260,6 +260,7 @@ def left(found: Found, _: Ledger) -> Iterator[Finding]:
             yield Finding(STUCK, "nothing is parked", f"{row['consumer']}: stream {row['stream']}: {row['reason']} {row['error']}")
         yield from (Finding(STUCK, "nothing is long overdue", f"{r['what']} {r['id']} since {r['next_due']}") for r in rows["overdue"])
         yield from (Finding(STUCK, "locks in one order", f"{service}: {r['count']} deadlocks") for r in rows["deadlocks"] if r["count"])
+    yield from (Finding(STUCK, "locks in one order", line) for line in found.deadlocks)
     for topic, records in found.topics.items():
         if topic.endswith(".dlt"):
             yield from (Finding(STUCK, "no dead letters", f"{topic}/{record.partition}/{record.offset}") for record in records)

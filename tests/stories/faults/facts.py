@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import asyncpg
@@ -75,19 +76,23 @@ class Entry(NamedTuple):
 
 @dataclass
 class Found:
-    """Everything. `journal` is what stood there before the topics were read, `known` the ids of events and deliveries that stood there afterwards."""
+    """Everything. `journal` is what stood there before the topics were read, `known` the ids of events and deliveries that stood there afterwards.
+
+    `deadlocks` is what the server said of them since the round began: a crash sets its own count back.
+    """
 
     tables: dict[str, list[Row]]
     plumbing: dict[str, dict[str, list[Row]]]
     journal: list[Entry]
     known: set[str]
     topics: dict[str, list[Record]]
+    deadlocks: list[str]
 
     def of(self, kind: str) -> list[Entry]:
         return [entry for entry in self.journal if entry.type == f"heli.{kind}.v1"]
 
 
-async def read(urls: Mapping[str, str], bootstrap: str) -> Found:
+async def read(urls: Mapping[str, str], bootstrap: str, deadlocks: list[str]) -> Found:
     """Reads the tables of each service as of one moment, then the topics, then which ids the journals know by now."""
     tables: dict[str, list[Row]] = {}
     plumbing: dict[str, dict[str, list[Row]]] = {}
@@ -102,7 +107,16 @@ async def read(urls: Mapping[str, str], bootstrap: str) -> Found:
             await db.close()
     journal = [_entry(service, row) for service in SERVICES for row in plumbing[service]["journal"]]
     topics = await read_topics(bootstrap, lambda name: name.startswith("heli.") and not name.endswith(".replies.v1"))
-    return Found(tables, plumbing, journal, await _known(urls), topics)
+    return Found(tables, plumbing, journal, await _known(urls), topics, deadlocks)
+
+
+def deadlocks_in(log: Path | None, since: int) -> list[str]:
+    """The lines of a server's log, from a byte on, that tell of a deadlock. A server in a container has no log here."""
+    if log is None:
+        return []
+    with log.open("rb") as file:
+        file.seek(since)
+        return [line.strip() for line in file.read().decode("utf-8", "replace").splitlines() if "deadlock detected" in line]
 
 
 def _entry(service: str, row: Row) -> Entry:

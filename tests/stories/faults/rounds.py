@@ -11,7 +11,7 @@ from pathlib import Path
 
 from deploy.local.state import SERVICES
 from tests.stories.faults.checker import CLASSES, STUCK, TWICE, Finding, check
-from tests.stories.faults.facts import read
+from tests.stories.faults.facts import deadlocks_in, read
 from tests.stories.faults.faults import Faults, heal
 from tests.stories.faults.ledger import Ledger
 from tests.stories.faults.load import file_reports
@@ -65,6 +65,8 @@ class Ground:
     async def play(self, name: str, faults: Sequence[Fault]) -> list[Finding]:
         """One round. Everything that this stack has ever been told is checked again."""
         world, ledger = self.world, self.ledger
+        log = world.stack.postgres_log
+        said_before = log.stat().st_size if log else 0
         ledger.calm = ledger.calm and all(fault.calm for fault in faults)
         strikes, before = Faults(world, ledger), [fault for fault in faults if not fault.at]
         for fault in before:
@@ -82,7 +84,8 @@ class Ground:
         ledger.taken = {body["id"] for bodies in world.receiver.taken.values() for body in bodies}
         ledger.rejected = world.receiver.rejected
         said += [Finding(STUCK, "everything settles", line) for line in [*unmet, *self.partners.broken()]]
-        return [*check(await read(urls, world.stack.bootstrap), ledger), *said]
+        said += [Finding(STUCK, "every process is kept up", line) for line in world.stack.given_up()]
+        return [*check(await read(urls, world.stack.bootstrap, deadlocks_in(log, said_before)), ledger), *said]
 
 
 async def run(rounds: int, seed: int, say: Say) -> int:

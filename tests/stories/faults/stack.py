@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from deploy.local import ports
 from deploy.local.infrastructure import choose_kafka, choose_postgres
 from deploy.local.kafka import KafkaNode
+from deploy.local.postgres import PostgresNode
 from deploy.local.service import Service
 from deploy.local.state import SERVICES, State
 from deploy.local.supervisor import Stack
@@ -57,6 +58,14 @@ class FaultStack(Stack):
     def names(self) -> list[str]:
         """Of all processes of ours that should run, second copies included."""
         return list(self._services)
+
+    @property
+    def postgres_log(self) -> Path | None:
+        return self.postgres.log if isinstance(self.postgres, PostgresNode) else None
+
+    def given_up(self) -> list[str]:
+        """Who died again and again until nobody started it any more."""
+        return [str(task.exception()).splitlines()[0] for task in self._watchers if task.done() and not task.cancelled()]
 
     async def start_services(self) -> None:
         for wire in self.wires.values():

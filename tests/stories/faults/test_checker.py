@@ -88,7 +88,7 @@ def sound() -> tuple[Found, Ledger]:
     topics["heli.agency.office.v1"] = [entry_of("office", 1, "d4")]
     plumbing = {name: copy.deepcopy(nothing) for name in SERVICES}
     known = {entry.id for entry in JOURNAL} | {row["id"] for row in deliveries}
-    found = Found(dict(tables), plumbing, list(JOURNAL), known, topics)
+    found = Found(dict(tables), plumbing, list(JOURNAL), known, topics, [])
     channels = {"police": "topic", "office": "topic", "town": "webhook"}
     duties = {"respond": "police", "assess": "town"}
     ledger = Ledger(duties, {"town": "accepted"}, channels, "police", ("police", "office"), ("seen", "accepted"), 2.0, taken={"d2"})
@@ -244,6 +244,7 @@ HARMS: list[tuple[str, Harm]] = [
     ("nothing is parked", plumbed("parked", consumer="c", stream="s", reason="rule", error="e")),
     ("nothing is long overdue", plumbed("overdue", what="case_file", id=CASE, next_due=NOW)),
     ("locks in one order", plumbed("deadlocks", count=3)),
+    ("locks in one order", lambda found, _: found.deadlocks.append("ERROR:  deadlock detected")),
     ("no dead letters", lambda found, _: found.topics.update({"heli.referral.v1.dlt": [published(JOURNAL[1], 1)]})),
 ]
 
