@@ -1,35 +1,45 @@
 """How does a topic tell its records once more? Byte-identical copies at its end, or a consumer group that begins anew."""
 
 import asyncio
+import contextlib
 import random
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from tests.stories.faults.facts import read_topics
+from tests.stories.faults.facts import Record, read_topics
 
 PATIENCE_SECONDS = 60
 
 
-async def publish(bootstrap: str, topic: str, share: float, *, shuffled: bool) -> Counter[tuple[str, str]]:
-    """Sends a share of all records again, each to its own partition; returns how often which id."""
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while True:
-            try:
-                return await _publish(bootstrap, topic, share, shuffled=shuffled)
-            except (KafkaError, OSError):
-                await asyncio.sleep(0.3)  # the broker is struck too
+async def publish(bootstrap: str, topic: str, share: float, *, shuffled: bool, seed: int) -> Counter[tuple[str, str]]:
+    """Sends a share of all records again, at least one, each to its own partition; waits for the first. Returns how often which id."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while True:
+                with contextlib.suppress(KafkaError, OSError):  # the broker is struck too
+                    if sent := await _publish(bootstrap, topic, share, shuffled=shuffled, seed=seed):
+                        return sent
+                await asyncio.sleep(0.3)
+    raise RuntimeError(f"nothing of {topic} could be sent again within {PATIENCE_SECONDS} s")
 
 
-async def _publish(bootstrap: str, topic: str, share: float, *, shuffled: bool) -> Counter[tuple[str, str]]:
-    records = (await read_topics(bootstrap, lambda name: name == topic)).get(topic, [])
-    chance = random.Random(len(records))  # noqa: S311 - to be repeated, not to be secret
-    chosen = [record for record in records if chance.random() < share]
-    if shuffled:
-        chance.shuffle(chosen)
+def choose(records: Sequence[Record], share: float, *, shuffled: bool, seed: int) -> list[Record]:
+    """The same ones whenever the same lie there."""
+    chance = random.Random(seed)  # noqa: S311 - to be repeated, not to be secret
+    chosen = [record for record in records if chance.random() < share] or [chance.choice(records)]
+    return chance.sample(chosen, len(chosen)) if shuffled else chosen
+
+
+async def _publish(bootstrap: str, topic: str, share: float, *, shuffled: bool, seed: int) -> Counter[tuple[str, str]]:
+    records = (await read_topics(bootstrap, lambda name: name == topic)).get(topic)
+    if not records:
+        return Counter()
+    chosen = choose(records, share, shuffled=shuffled, seed=seed)
     producer = AIOKafkaProducer(bootstrap_servers=bootstrap, enable_idempotence=True, linger_ms=5)
     await producer.start()
     try:

@@ -11,7 +11,7 @@ import asyncpg
 from deploy.local.state import SERVICES
 from tests.stories.faults import again
 from tests.stories.faults.ledger import Ledger
-from tests.stories.faults.plan import SERVERS, Fault
+from tests.stories.faults.plan import REPLIES, SERVERS, Fault
 from tests.stories.faults.stack import KAFKA, FaultStack, FaultWorld, copy_of
 from tests.stories.faults.wire import Wire
 
@@ -141,8 +141,9 @@ class Faults:
         return [self.stack.wires[name] for name in names]
 
     async def _publish_again(self, fault: Fault) -> None:
-        copies = await again.publish(self.stack.bootstrap, fault.victim, fault.share, shuffled=fault.kind == "reorder")
-        self.ledger.copies.update(copies)
+        for topic in self.ledger.replies if fault.victim == REPLIES else (fault.victim,):
+            sent = await again.publish(self.stack.bootstrap, topic, fault.share, shuffled=fault.kind == "reorder", seed=fault.seed)
+            self.ledger.copies.update(sent)
 
     async def _reset(self, fault: Fault) -> None:
         """Every group of a service begins at the beginning of its topics; nobody of it may run meanwhile."""

@@ -41,6 +41,11 @@ class Ledger:
     def legs(self) -> int:
         return self.cases * len(self.duties)
 
+    @property
+    def replies(self) -> list[str]:
+        """The topics on which agencies answer."""
+        return [f"heli.agency.{code}.replies.v1" for code in self.answers if self.channels[code] == "topic"]
+
 
 def fulfils(report: str) -> bool:
     """The township ends its leg in half of the reports."""

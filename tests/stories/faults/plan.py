@@ -9,14 +9,16 @@ LOAD_SECONDS = 6.0
 SERVERS = ("kafka", "postgres")
 EVERYBODY = (*SERVICES, "edge", *SERVERS)
 WIRES = (*SERVICES, "every service", "kafka")
-TOPICS = ("heli.intake.v1", "heli.referral.v1", "heli.notification.v1", "heli.guardianship.v1")
+REPLIES = "the agencies' replies"
+TOPICS = ("heli.intake.v1", "heli.referral.v1", "heli.notification.v1", "heli.directory.v1", REPLIES)
+"""Which somebody reads. A reply has no id but its place: the second one meets a leg that has its answer, and is none to refuse."""
 SESSION_SECONDS = 10.0
 """After so long the broker gives a stopped consumer up; a relay's lease ends after half of it."""
 CALM = frozenset({"copies", "replay", "reorder", "repeat"})
 
 
 class Fault(NamedTuple):
-    """`kind` strikes `victim` so many seconds after the round began; `lasts` is how long, `share` how much of a topic.
+    """`kind` strikes `victim` so many seconds after the round began; `lasts` is how long, `share` how much of a topic, `seed` which part of it.
 
     At 0 it has struck before the first report is filed.
     """
@@ -26,6 +28,7 @@ class Fault(NamedTuple):
     victim: str
     lasts: float = 0.0
     share: float = 1.0
+    seed: int = 0
 
     @property
     def calm(self) -> bool:
@@ -71,4 +74,4 @@ def _fault(chance: random.Random, kind: str) -> Fault:
     if kind == "copies" and chance.random() < 0.5:
         at = 0.0  # they need seconds to start
     share = 1.0 if kind == "replay" else chance.uniform(0.2, 0.6)
-    return Fault(at, kind, chance.choice(victims), chance.uniform(shortest, longest), share)
+    return Fault(at, kind, chance.choice(victims), chance.uniform(shortest, longest), share, chance.randrange(2**32))

@@ -9,7 +9,8 @@ import pytest
 from deploy.local import service
 from deploy.local.service import Service
 from deploy.local.state import State
-from tests.stories.faults.facts import deadlocks_in
+from tests.stories.faults import again
+from tests.stories.faults.facts import Record, deadlocks_in
 from tests.stories.faults.stack import FaultStack
 
 
@@ -39,3 +40,27 @@ async def test_a_service_that_was_given_up_is_named(stack: FaultStack, tmp_path:
     assert stack.given_up() == []
     await asyncio.wait(stack._watchers, timeout=20)  # noqa: SLF001
     assert stack.given_up() == ["intake died 5 times within a minute, last with code 1:"]
+
+
+RECORDS = [Record("topic", 0, offset, None, b"", ()) for offset in range(20)]
+
+
+@pytest.mark.parametrize("shuffled", [False, True])
+def test_the_same_seed_sends_the_same_records_again(shuffled: bool) -> None:  # noqa: FBT001 - a parameter of a test
+    chosen = again.choose(RECORDS, 0.5, shuffled=shuffled, seed=1)
+    assert chosen == again.choose(RECORDS, 0.5, shuffled=shuffled, seed=1) != again.choose(RECORDS, 0.5, shuffled=shuffled, seed=2)
+    assert (chosen != sorted(chosen, key=lambda record: record.offset)) == shuffled
+
+
+def test_at_least_one_record_is_sent_again() -> None:
+    assert len(again.choose(RECORDS, 0.0, shuffled=False, seed=1)) == 1
+
+
+async def test_a_repetition_that_repeats_nothing_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def empty(*_: object) -> dict[str, list[Record]]:
+        return {}
+
+    monkeypatch.setattr(again, "read_topics", empty)
+    monkeypatch.setattr(again, "PATIENCE_SECONDS", 0.5)
+    with pytest.raises(RuntimeError, match=r"nothing of heli\.intake\.v1"):
+        await again.publish("nowhere", "heli.intake.v1", 1.0, shuffled=False, seed=1)
