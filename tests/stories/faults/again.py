@@ -2,18 +2,32 @@
 
 import asyncio
 import contextlib
+import itertools
 import random
+import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from tests.stories.faults.facts import Record, read_topics
+from tests.stories.faults.facts import Record, partitions_of, read_topics
 
 PATIENCE_SECONDS = 60
+READERS = (
+    ("intake", "heli.referral.v1"),
+    ("referral", "heli.intake.v1"),
+    ("referral", "heli.notification.v1"),
+    ("referral", r"heli\.agency\.[^.]+\.replies\.v1"),
+    ("guardianship", "heli.referral.v1"),
+    ("notification", "heli.referral.v1"),
+    ("notification", "heli.intake.v1"),
+    ("notification", "heli.directory.v1"),
+    ("notification", "heli.operations.v1"),
+)
+"""Who reads which topics. Both together are the name of the group."""
 
 
 async def publish(bootstrap: str, topic: str, share: float, *, shuffled: bool, seed: int) -> Counter[tuple[str, str]]:
@@ -53,15 +67,29 @@ async def _publish(bootstrap: str, topic: str, share: float, *, shuffled: bool, 
 async def rewind(bootstrap: str, service: str) -> None:
     """Sets every group of a service back to offset 0. Waits until the broker has let its members go."""
     async with asyncio.timeout(PATIENCE_SECONDS):
+        while not await _rewound(bootstrap, service):  # noqa: ASYNC110 - the broker tells nobody
+            await asyncio.sleep(0.3)
+
+
+async def _rewound(bootstrap: str, service: str) -> bool:
+    """Whether there was anything to set back."""
+    try:
+        known = {group: partitions for group, partitions in (await offsets(bootstrap, service)).items() if partitions}
+        for group, partitions in known.items():
+            await _commit(bootstrap, group, dict.fromkeys(partitions, 0))
+    except (KafkaError, OSError):
+        return False
+    return bool(known)
+
+
+async def until_read(bootstrap: str, service: str) -> None:
+    """Returns when a service has committed something: there is nothing else that it could read again."""
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while True:
-            try:
-                for group, partitions in (await offsets(bootstrap, service)).items():
-                    if partitions:
-                        await _commit(bootstrap, group, dict.fromkeys(partitions, 0))
-            except (KafkaError, OSError):
-                await asyncio.sleep(0.3)
-            else:
-                return
+            with contextlib.suppress(KafkaError, OSError):
+                if any((await offsets(bootstrap, service)).values()):
+                    return
+            await asyncio.sleep(0.3)
 
 
 async def _commit(bootstrap: str, group: str, wanted: dict[TopicPartition, int]) -> None:
@@ -88,12 +116,20 @@ async def offsets(bootstrap: str, service: str = "") -> dict[str, dict[TopicPart
 
 async def lag(bootstrap: str) -> dict[str, int]:
     """How many records each group has not committed yet, where there are some."""
-    committed = await offsets(bootstrap)
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap)
     await consumer.start()
     try:
-        ends = await consumer.end_offsets([partition for partitions in committed.values() for partition in partitions])
+        ends = await consumer.end_offsets(await partitions_of(consumer, lambda name: name.startswith("heli.")))
     finally:
         await consumer.stop()
-    behind = {group: sum(max(ends[p] - at, 0) for p, at in partitions.items()) for group, partitions in committed.items()}
-    return {group: count for group, count in behind.items() if count}
+    return behind(ends, await offsets(bootstrap))
+
+
+def behind(ends: Mapping[TopicPartition, int], committed: Mapping[str, Mapping[TopicPartition, int]]) -> dict[str, int]:
+    """A group that has committed nothing, or nothing of a partition, has everything before it."""
+    left: Counter[str] = Counter()
+    for (service, topic), (partition, end) in itertools.product(READERS, ends.items()):
+        if re.fullmatch(topic, partition.topic):
+            group = f"{service}.{topic}"
+            left[group] += max(end - committed.get(group, {}).get(partition, 0), 0)
+    return {group: count for group, count in left.items() if count}

@@ -139,10 +139,8 @@ async def read_topics(bootstrap: str, wanted: Callable[[str], bool]) -> dict[str
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False, auto_offset_reset="earliest")
     await consumer.start()
     try:
-        metadata: Any = await consumer._client.fetch_all_metadata()  # noqa: SLF001 - the public call knows subscribed topics only
-        names = sorted(name for name in metadata.topics() if wanted(name))
-        partitions = [TopicPartition(name, number) for name in names for number in metadata.partitions_for_topic(name)]
-        found: dict[str, list[Record]] = {name: [] for name in names}
+        partitions = await partitions_of(consumer, wanted)
+        found: dict[str, list[Record]] = {partition.topic: [] for partition in partitions}
         consumer.assign(partitions)
         await consumer.seek_to_beginning()
         ends = await consumer.end_offsets(partitions)
@@ -154,3 +152,9 @@ async def read_topics(bootstrap: str, wanted: Callable[[str], bool]) -> dict[str
         return {name: sorted(records, key=lambda r: (r.partition, r.offset)) for name, records in found.items()}
     finally:
         await consumer.stop()
+
+
+async def partitions_of(consumer: AIOKafkaConsumer, wanted: Callable[[str], bool]) -> list[TopicPartition]:
+    metadata: Any = await consumer._client.fetch_all_metadata()  # noqa: SLF001 - the public call knows subscribed topics only
+    names = sorted(name for name in metadata.topics() if wanted(name))
+    return [TopicPartition(name, number) for name in names for number in metadata.partitions_for_topic(name)]

@@ -4,20 +4,20 @@ import asyncio
 import contextlib
 import signal
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 import asyncpg
 
-from deploy.local.state import SERVICES
+from deploy.local.state import AUDITOR, SERVICES
 from tests.stories.faults import again
 from tests.stories.faults.ledger import Ledger
-from tests.stories.faults.plan import REPLIES, SERVERS, Fault
-from tests.stories.faults.stack import KAFKA, FaultStack, FaultWorld, copy_of
+from tests.stories.faults.plan import REPLIES, SERVERS, Fault, copy_of
+from tests.stories.faults.stack import KAFKA, FaultStack, FaultWorld
 from tests.stories.faults.wire import Wire
 
 READY_SECONDS = 120.0
-MANY = 260
-"""More connections than the server of a run takes."""
+AT_ONCE, FULL_SECONDS = 50, 30.0
+THROW_OUT = "select count(pg_terminate_backend(pid)) from pg_stat_activity where application_name = any($1::text[])"
 FOR_US = {"default_transaction_read_only": "off"}
 
 
@@ -104,22 +104,24 @@ class Faults:
         await patiently(told)
 
     async def _exhaust(self, fault: Fault) -> None:
-        """Idle strangers take every connection that is left, and those of the services, which are thrown out."""
+        """Idle strangers take every connection there is, those of our processes too, which are thrown out until none comes back."""
         idle: list[asyncpg.Connection] = []
         try:
-            with contextlib.suppress(*AWAY):
-                while len(idle) < MANY:
-                    idle.append(await asyncpg.connect(self.stack.postgres.url(), timeout=5))
-            with contextlib.suppress(*AWAY):
-                await idle[0].execute(
-                    "select pg_terminate_backend(pid) from pg_stat_activity where application_name = any($1::text[])", list(SERVICES)
-                )
-                while len(idle) < MANY:
-                    idle.append(await asyncpg.connect(self.stack.postgres.url(), timeout=5))
+            async with asyncio.timeout(FULL_SECONDS):
+                while not await self._full(idle):
+                    pass
             await asyncio.sleep(fault.lasts)
         finally:
             for connection in idle:
                 connection.terminate()
+
+    async def _full(self, idle: list[asyncpg.Connection]) -> bool:
+        """Takes what can be had. Whether nothing was left, to take or to throw out."""
+        tries = (asyncpg.connect(self.stack.postgres.url(), timeout=5) for _ in range(AT_ONCE))
+        tried = await asyncio.gather(*tries, return_exceptions=True)
+        idle += (taken := [one for one in tried if isinstance(one, asyncpg.Connection)])
+        thrown = await idle[0].fetchval(THROW_OUT, [*SERVICES, AUDITOR]) if idle else 0
+        return not taken and not thrown and any(isinstance(one, asyncpg.TooManyConnectionsError) for one in tried)
 
     async def _cut(self, fault: Fault) -> None:
         wires = self._wires(fault.victim)
@@ -137,8 +139,7 @@ class Faults:
             wire.delay = 0.0
 
     def _wires(self, victim: str) -> list[Wire]:
-        names = SERVICES if victim == "every service" else (victim,)
-        return [self.stack.wires[name] for name in names]
+        return [self.stack.wire(name) for name in _ends(victim)]
 
     async def _publish_again(self, fault: Fault) -> None:
         for topic in self.ledger.replies if fault.victim == REPLIES else (fault.victim,):
@@ -148,6 +149,7 @@ class Faults:
     async def _reset(self, fault: Fault) -> None:
         """Every group of a service begins at the beginning of its topics; nobody of it may run meanwhile."""
         names = [name for name in (fault.victim, copy_of(fault.victim)) if name in self.stack.names]
+        await again.until_read(self.stack.bootstrap, fault.victim)
         await asyncio.gather(*(self.stack.service(name).stop() for name in names))
         await again.rewind(self.stack.bootstrap, fault.victim)
         for name in names:
@@ -159,10 +161,15 @@ class Faults:
             await all_ready(self.stack, [copy_of(name) for name in SERVICES])
 
 
+def _ends(victim: str) -> Sequence[str]:
+    """Whose wires are meant."""
+    return SERVICES if victim == "every service" else (victim,)
+
+
 def _concerned(fault: Fault) -> set[str]:
     """Names of what no other fault may strike meanwhile."""
     if fault.kind in {"cut", "delay"}:
-        return {f"wire {fault.victim}"}
+        return {f"wire {name}" for name in _ends(fault.victim)}
     return {fault.victim, *(["copies"] if fault.kind in {"copies", "reset"} else [])}
 
 
@@ -182,6 +189,7 @@ async def patiently(work: Callable[[], Awaitable[None]], seconds: float = 60) ->
 async def heal(stack: FaultStack) -> None:
     """Whatever was broken works again: wires, servers, every process, and nobody is there twice."""
     for wire in stack.wires.values():
+        wire.delay = 0.0
         await wire.mend()
     await stack.end_copies()
     for server in (stack.postgres, stack.kafka):

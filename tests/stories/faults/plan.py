@@ -3,11 +3,13 @@
 import random
 from typing import NamedTuple
 
-from deploy.local.state import SERVICES
+from deploy.local.state import AUDITOR, SERVICES
 
 LOAD_SECONDS = 6.0
+LADDER_SECONDS = 14.0
+"""Then the last silence of a round has climbed to the top."""
 SERVERS = ("kafka", "postgres")
-EVERYBODY = (*SERVICES, "edge", *SERVERS)
+EVERYBODY = (*SERVICES, AUDITOR, "edge", *SERVERS)
 WIRES = (*SERVICES, "every service", "kafka")
 REPLIES = "the agencies' replies"
 TOPICS = ("heli.intake.v1", "heli.referral.v1", "heli.notification.v1", "heli.directory.v1", REPLIES)
@@ -29,6 +31,10 @@ class Fault(NamedTuple):
     lasts: float = 0.0
     share: float = 1.0
     seed: int = 0
+
+    @property
+    def on_wire_to_kafka(self) -> bool:
+        return self.kind in {"cut", "delay"} and self.victim == "kafka"
 
     @property
     def calm(self) -> bool:
@@ -56,6 +62,10 @@ KINDS: dict[str, tuple[tuple[str, ...], tuple[float, float], int]] = {
 }
 
 
+def copy_of(name: str) -> str:
+    return f"{name}-copy"
+
+
 def draw(seed: int) -> tuple[Fault, ...]:
     """Two to four different kinds of fault, in the order in which they strike."""
     chance = random.Random(f"heli {seed}")  # noqa: S311 - to be repeated, not to be secret
@@ -63,12 +73,14 @@ def draw(seed: int) -> tuple[Fault, ...]:
     for _ in range(chance.randint(2, 4)):
         left = [kind for kind in KINDS if kind not in kinds or kind == "kill"]
         kinds += chance.choices(left, [KINDS[kind][2] for kind in left])
-    return tuple(sorted(_fault(chance, kind) for kind in kinds))
+    return tuple(sorted(_fault(chance, kind, copied="copies" in kinds) for kind in kinds))
 
 
-def _fault(chance: random.Random, kind: str) -> Fault:
+def _fault(chance: random.Random, kind: str, *, copied: bool) -> Fault:
     victims, (shortest, longest), _ = KINDS[kind]
-    at = chance.uniform(0.3, LOAD_SECONDS)
+    at = chance.uniform(0.3, LADDER_SECONDS if kind == "kill" else LOAD_SECONDS)
+    if kind == "kill" and copied:
+        victims = (*victims, *map(copy_of, SERVICES))
     if kind in {"repeat", "reorder", "replay", "reset"}:
         at = chance.uniform(LOAD_SECONDS / 2, LOAD_SECONDS + 2)  # there must be something to read again
     if kind == "copies" and chance.random() < 0.5:

@@ -62,6 +62,13 @@ class Ground:
         if not keep:
             shutil.rmtree(self.folder, ignore_errors=True)
 
+    def possible(self, faults: Sequence[Fault]) -> tuple[Fault, ...]:
+        """What can be done to this stack; what is left out is said."""
+        left_out = [fault for fault in faults if fault.on_wire_to_kafka and not self.world.stack.kafka_is_wired]
+        for fault in left_out:
+            self.say(f"  left out, for no service reaches this Kafka through a wire: {fault}")
+        return tuple(fault for fault in faults if fault not in left_out)
+
     async def play(self, name: str, faults: Sequence[Fault]) -> list[Finding]:
         """One round. Everything that this stack has ever been told is checked again."""
         world, ledger = self.world, self.ledger
@@ -95,7 +102,7 @@ async def run(rounds: int, seed: int, say: Say) -> int:
     say(f"seed {seed}")
     for number in range(rounds):
         ground = ground or await Ground(say).start()
-        faults = draw(seed + number)
+        faults = ground.possible(draw(seed + number))
         say(f"round {number + 1} (ROUNDS=1 SEED={seed + number}): {'; '.join(map(str, faults))}")
         findings = await tell(ground, f"seed-{seed + number}", faults, say)
         counts.update(finding.kind for finding in findings)

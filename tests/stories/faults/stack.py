@@ -12,6 +12,7 @@ from deploy.local.postgres import PostgresNode
 from deploy.local.service import Service
 from deploy.local.state import SERVICES, State
 from deploy.local.supervisor import Stack
+from tests.stories.faults.plan import copy_of
 from tests.stories.faults.wire import Wire
 from tests.support.world import World
 
@@ -51,8 +52,18 @@ class FaultStack(Stack):
     def env(self, name: str) -> dict[str, str]:
         address = urlsplit(self.database_url(name))
         wired = address._replace(netloc=f"{address.username}:{address.password}@127.0.0.1:{self.wires[name].port}").geturl()
-        through = {"KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{self.wires[KAFKA].port}"} if isinstance(self.kafka, WiredKafka) else {}
+        through = {"KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{self.wires[KAFKA].port}"} if self.kafka_is_wired else {}
         return {**super().env(name), "DATABASE_URL": wired, **through}
+
+    @property
+    def kafka_is_wired(self) -> bool:
+        """Only a broker on this machine can be told to tell another address than its own."""
+        return isinstance(self.kafka, WiredKafka)
+
+    def wire(self, name: str) -> Wire:
+        if name == KAFKA and not self.kafka_is_wired:
+            raise RuntimeError("no service reaches this Kafka through a wire: it can be neither cut off nor made slow")
+        return self.wires[name]
 
     @property
     def names(self) -> list[str]:
@@ -104,10 +115,6 @@ class FaultStack(Stack):
         if self.planted and module[0].removeprefix("services.") in SERVICES:
             module = ["tests.stories.faults.planted_service", module[0].removeprefix("services."), self.planted]
         return super()._service(name, module, *more, **named)
-
-
-def copy_of(name: str) -> str:
-    return f"{name}-copy"
 
 
 class FaultWorld(World):
