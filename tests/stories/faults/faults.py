@@ -156,13 +156,14 @@ class Faults:
             self.stack.service(name).start()
 
     async def _copies(self, fault: Fault) -> None:
-        await self.stack.begin_copies()
-        if not fault.at:
-            await all_ready(self.stack, [copy_of(name) for name in SERVICES])
+        """They serve before anything else happens."""
+        names = _ends(fault.victim)
+        await self.stack.begin_copies(names)
+        await all_ready(self.stack, map(copy_of, names))
 
 
 def _ends(victim: str) -> Sequence[str]:
-    """Whose wires are meant."""
+    """Who is meant."""
     return SERVICES if victim == "every service" else (victim,)
 
 
@@ -202,6 +203,7 @@ async def heal(stack: FaultStack) -> None:
 
 async def all_ready(stack: FaultStack, names: Iterable[str]) -> None:
     """One that ends by itself meanwhile is started again by whoever supervises it."""
+    names = list(names)
     async with asyncio.timeout(READY_SECONDS):
         while not all(await asyncio.gather(*(stack.service(name).is_ready() for name in names))):  # noqa: ASYNC110 - other processes
             await asyncio.sleep(0.2)

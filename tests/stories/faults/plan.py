@@ -16,6 +16,9 @@ TOPICS = ("heli.intake.v1", "heli.referral.v1", "heli.notification.v1", "heli.di
 """Which somebody reads. A reply has no id but its place: the second one meets a leg that has its answer, and is none to refuse."""
 SESSION_SECONDS = 10.0
 """After so long the broker gives a stopped consumer up; a relay's lease ends after half of it."""
+WEBHOOK_LEASE_SECONDS = 45.0
+LONG_SHARE = 0.25
+"""Of the times that notification is stopped, until somebody else has taken its webhooks over. Seldom: such a round lasts twice as long."""
 CALM = frozenset({"copies", "replay", "reorder", "repeat"})
 
 
@@ -67,13 +70,16 @@ def copy_of(name: str) -> str:
 
 
 def draw(seed: int) -> tuple[Fault, ...]:
-    """Two to four different kinds of fault, in the order in which they strike."""
+    """Two to four different kinds of fault, and copies of who is stopped, in the order in which they strike."""
     chance = random.Random(f"heli {seed}")  # noqa: S311 - to be repeated, not to be secret
     kinds: list[str] = []
     for _ in range(chance.randint(2, 4)):
         left = [kind for kind in KINDS if kind not in kinds or kind == "kill"]
         kinds += chance.choices(left, [KINDS[kind][2] for kind in left])
-    return tuple(sorted(_fault(chance, kind, copied="copies" in kinds) for kind in kinds))
+    faults = {_fault(chance, kind, copied="copies" in kinds) for kind in kinds}
+    if "copies" not in kinds:  # somebody must take over what the stopped one holds, or it holds nothing when it wakes
+        faults |= {Fault(0.0, "copies", fault.victim) for fault in faults if fault.kind == "stop" and fault.victim in SERVICES}
+    return tuple(sorted(faults))
 
 
 def _fault(chance: random.Random, kind: str, *, copied: bool) -> Fault:
@@ -83,7 +89,10 @@ def _fault(chance: random.Random, kind: str, *, copied: bool) -> Fault:
         victims = (*victims, *map(copy_of, SERVICES))
     if kind in {"repeat", "reorder", "replay", "reset"}:
         at = chance.uniform(LOAD_SECONDS / 2, LOAD_SECONDS + 2)  # there must be something to read again
-    if kind == "copies" and chance.random() < 0.5:
+    if kind == "copies":
         at = 0.0  # they need seconds to start
     share = 1.0 if kind == "replay" else chance.uniform(0.2, 0.6)
-    return Fault(at, kind, chance.choice(victims), chance.uniform(shortest, longest), share, chance.randrange(2**32))
+    victim, lasts = chance.choice(victims), chance.uniform(shortest, longest)
+    if (kind, victim) == ("stop", "notification") and chance.random() < LONG_SHARE:
+        lasts = WEBHOOK_LEASE_SECONDS + 3
+    return Fault(at, kind, victim, lasts, share, chance.randrange(2**32))

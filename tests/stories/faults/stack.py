@@ -1,6 +1,7 @@
 """Which stack do faults strike? The usual one, with wires between services and servers, second copies, and perhaps one planted bug."""
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -88,9 +89,9 @@ class FaultStack(Stack):
         for wire in self.wires.values():
             await wire.cut()
 
-    async def begin_copies(self) -> None:
-        """A second process of every service, on a port of its own."""
-        for name, port in zip(SERVICES, ports.pick(len(SERVICES)), strict=True):
+    async def begin_copies(self, names: Sequence[str]) -> None:
+        """A second process of each of these services, on a port of its own."""
+        for name, port in zip(names, ports.pick(len(names)), strict=True):
             ready = f"http://127.0.0.1:{port}/{name}/ready"
             copy = self._service(copy_of(name), [f"services.{name}"], self.env(name) | {"HELI_PORT": str(port)}, ready)
             self._services[copy.name] = copy

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -136,6 +137,7 @@ def test_what_needs_such_a_wire_is_left_out_and_said() -> None:
     ground.world.stack._kafka = GivenKafka("127.0.0.1:9")  # noqa: SLF001 - as above
     cut, kill = Fault(1.0, "cut", KAFKA, 1.0), Fault(2.0, "kill", "intake", 1.0)
     assert ground.possible((cut, kill)) == (kill,)
+    shutil.rmtree(ground.folder)
     assert said == ["  left out, for no service reaches this Kafka through a wire: cut kafka for 1.0 s at 1.0 s"]
 
 
