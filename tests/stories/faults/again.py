@@ -116,19 +116,24 @@ async def offsets(bootstrap: str, service: str = "") -> dict[str, dict[TopicPart
 
 async def lag(bootstrap: str) -> dict[str, int]:
     """How many records each group has not committed yet, where there are some."""
+    return behind(await ends(bootstrap), await offsets(bootstrap))
+
+
+async def ends(bootstrap: str) -> dict[TopicPartition, int]:
+    """How far each partition of our topics has come."""
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap)
     await consumer.start()
     try:
-        ends = await consumer.end_offsets(await partitions_of(consumer, lambda name: name.startswith("heli.")))
+        found: dict[TopicPartition, int] = await consumer.end_offsets(await partitions_of(consumer, lambda name: name.startswith("heli.")))
     finally:
         await consumer.stop()
-    return behind(ends, await offsets(bootstrap))
+    return found
 
 
-def behind(ends: Mapping[TopicPartition, int], committed: Mapping[str, Mapping[TopicPartition, int]]) -> dict[str, int]:
+def behind(last: Mapping[TopicPartition, int], committed: Mapping[str, Mapping[TopicPartition, int]]) -> dict[str, int]:
     """A group that has committed nothing, or nothing of a partition, has everything before it."""
     left: Counter[str] = Counter()
-    for (service, topic), (partition, end) in itertools.product(READERS, ends.items()):
+    for (service, topic), (partition, end) in itertools.product(READERS, last.items()):
         if re.fullmatch(topic, partition.topic):
             group = f"{service}.{topic}"
             left[group] += max(end - committed.get(group, {}).get(partition, 0), 0)

@@ -241,9 +241,9 @@ def order(found: Found, _: Ledger) -> Iterator[Finding]:
 
 
 def sent(found: Found, ledger: Ledger) -> Iterator[Finding]:
-    """While no fault gives a reason to send again, a record lies in its topic once, and once more for each copy that we made."""
+    """In a round that gives no reason to send again, a record is sent once, and once more for each copy that we made."""
     records = [record for name, part in found.topics.items() if name != COMPACTED for record in part]
-    times = Counter((record.topic, record.id) for record in records)
+    times = Counter((r.topic, r.id) for r in records if r.offset >= ledger.since.get((r.topic, r.partition), 0))
     again = [place for place, count in times.items() if count > 1 + ledger.copies[place]]
     if ledger.calm and len(again) > RESENT_SHARE * len(times):
         yield Finding(TWICE, "one relay sends a shard", f"{len(again)} of {len(times)} records, first {again[0][1]}")

@@ -1,13 +1,14 @@
 """What does somebody who stands outside know must be true? Receipts, who answers how, what was published a second time."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from uuid import UUID
 
 
 @dataclass
 class Ledger:
-    """Grows with every round of one stack. Knows agencies by code and reports by id.
+    """Grows with every round of one stack; `since`, `copies` and `calm` are the last round's. Knows agencies by code and reports by id.
 
     `duties`: the agency of each duty that every child of these reports is owed. `answers`: the furthest an agency goes.
     `ladder`: who is told of the silent agency's silence, in order, at least `gap` seconds apart; `misses`: the clocks that it misses first.
@@ -26,6 +27,11 @@ class Ledger:
     taken: set[str] = field(default_factory=set)
     rejected: list[str] = field(default_factory=list)
     calm: bool = True
+    since: dict[tuple[str, int], int] = field(default_factory=dict)
+
+    def begin(self, *, calm: bool, ends: Mapping[tuple[str, int], int]) -> None:
+        """A round begins: at these offsets of topics and partitions."""
+        self.calm, self.since, self.copies = calm, dict(ends), Counter()
 
     def file(self, key: str, report: str, children: int) -> str | None:
         """Notes a receipt; says what is wrong when the same key has got another one."""

@@ -19,6 +19,8 @@ SESSION_SECONDS = 10.0
 WEBHOOK_LEASE_SECONDS = 45.0
 LONG_SHARE = 0.25
 """Of the times that notification is stopped, until somebody else has taken its webhooks over. Seldom: such a round lasts twice as long."""
+CALM_SHARE = 0.2
+"""Of the rounds: nothing else in them gives a reason to send a record again, so that whoever sends one twice is seen."""
 CALM = frozenset({"copies", "replay", "reorder", "repeat"})
 
 
@@ -72,6 +74,8 @@ def copy_of(name: str) -> str:
 def draw(seed: int) -> tuple[Fault, ...]:
     """Two to four different kinds of fault, and copies of who is stopped, in the order in which they strike."""
     chance = random.Random(f"heli {seed}")  # noqa: S311 - to be repeated, not to be secret
+    if chance.random() < CALM_SHARE:
+        return _calm(chance)
     kinds: list[str] = []
     for _ in range(chance.randint(2, 4)):
         left = [kind for kind in KINDS if kind not in kinds or kind == "kill"]
@@ -80,6 +84,13 @@ def draw(seed: int) -> tuple[Fault, ...]:
     if "copies" not in kinds:  # somebody must take over what the stopped one holds, or it holds nothing when it wakes
         faults |= {Fault(0.0, "copies", fault.victim) for fault in faults if fault.kind == "stop" and fault.victim in SERVICES}
     return tuple(sorted(faults))
+
+
+def _calm(chance: random.Random) -> tuple[Fault, ...]:
+    """Two copies of everything from the beginning, a slow Kafka, and records told again."""
+    told_again = chance.sample(("repeat", "reorder", "replay"), chance.randint(1, 2))
+    slow = Fault(chance.uniform(0.3, 2.0), "delay", "kafka", chance.uniform(3.0, 6.0), chance.uniform(0.1, 0.4))
+    return tuple(sorted((Fault(0.0, "copies", "every service"), slow, *(_fault(chance, kind, copied=True) for kind in told_again))))
 
 
 def _fault(chance: random.Random, kind: str, *, copied: bool) -> Fault:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from deploy.local.state import SERVICES
+from tests.stories.faults.again import ends
 from tests.stories.faults.checker import CLASSES, STUCK, TWICE, Finding, check
 from tests.stories.faults.facts import deadlocks_in, read
 from tests.stories.faults.faults import Faults, heal
@@ -74,7 +75,8 @@ class Ground:
         world, ledger = self.world, self.ledger
         log = world.stack.postgres_log
         said_before = log.stat().st_size if log else 0
-        ledger.calm = ledger.calm and all(fault.calm for fault in faults)
+        ends_before = {(topic, number): end for (topic, number), end in (await ends(world.stack.bootstrap)).items()}
+        ledger.begin(calm=all(fault.calm for fault in faults), ends=ends_before)
         strikes, before = Faults(world, ledger), [fault for fault in faults if not fault.at]
         for fault in before:
             await strikes.strike(0, fault)

@@ -260,6 +260,15 @@ def test_one_wrong_thing_is_named(invariant: str, harm: Harm) -> None:
     assert invariant in {finding.invariant for finding in check(found, ledger)}
 
 
+@pytest.mark.parametrize("calm", [True, False])
+def test_only_what_a_calm_round_has_sent_is_counted(calm: bool) -> None:  # noqa: FBT001 - a parameter of a test
+    found, ledger = sound()
+    all_sent_again(found, ledger)
+    ends = {(topic, record.partition): 1000 for topic, records in found.topics.items() for record in records}
+    ledger.begin(calm=calm, ends=ends if calm else {})
+    assert check(found, ledger) == []
+
+
 def test_what_the_auditor_says_is_in_no_journal() -> None:
     found, ledger = sound()
     said = JOURNAL[1]._replace(id="said", service="operations", type="heli.deadlines.stalled.v1")

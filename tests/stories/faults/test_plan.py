@@ -1,6 +1,6 @@
 """What do plans hold, drawn from many seeds?"""
 
-from tests.stories.faults.plan import KINDS, WEBHOOK_LEASE_SECONDS, copy_of, draw
+from tests.stories.faults.plan import KINDS, WEBHOOK_LEASE_SECONDS, Fault, copy_of, draw
 
 PLANS = [draw(seed) for seed in range(2000)]
 FAULTS = [fault for plan in PLANS for fault in plan]
@@ -23,6 +23,11 @@ def test_copies_serve_from_the_beginning_and_beside_whoever_is_stopped() -> None
         assert "every service" in copied or stopped <= copied
         killed = {fault.victim for fault in plan if fault.kind == "kill" and fault.victim == copy_of(fault.victim.removesuffix("-copy"))}
         assert not killed or "every service" in copied
+
+
+def test_one_round_in_five_is_calm_and_served_by_copies() -> None:
+    calm = [plan for plan in PLANS if all(fault.calm for fault in plan) and Fault(0.0, "copies", "every service") in plan]
+    assert 0.15 < len(calm) / len(PLANS) < 0.3
 
 
 def test_few_stops_outlast_the_lease_of_a_webhook() -> None:
