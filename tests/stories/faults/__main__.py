@@ -4,7 +4,7 @@ import asyncio
 import logging
 import random
 import sys
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 
 from tests.stories.faults import planted, rounds
 
@@ -19,9 +19,15 @@ async def _expose(name: str) -> int:
     return max([await planted.expose(one, say) for one in names])
 
 
+def _rounds(said: str) -> int:
+    if (rounds := int(said)) < 1:
+        raise ArgumentTypeError(f"{rounds} rounds prove nothing: at least 1")
+    return rounds
+
+
 def main() -> int:
     parser = ArgumentParser(prog="python -m tests.stories.faults", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=_rounds, default=3)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1_000_000))
     parser.add_argument("--planted", choices=[*planted.BUGS, "all"])
     given = parser.parse_args()

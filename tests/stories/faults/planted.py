@@ -34,13 +34,20 @@ BUGS = {
 
 
 async def expose(name: str, say: Say) -> int:
-    """Runs one round with the bug. 0: the checker saw it and named its invariant."""
+    """Runs one round without the bug and one with it. 0: the first was sound, and in the second the checker named the bug's invariant."""
     bug = BUGS[name]
     say(f"planted {name}: {'; '.join(map(str, bug.faults))}")
-    ground = await Ground(say, planted=name).start()
-    findings: list[Finding] = await tell(ground, name, bug.faults, say)
-    await ground.stop(keep=False)
-    named = sorted({finding.invariant for finding in findings})
-    caught = bool(bug.invariants & set(named))
-    say(f"planted {name} {'caught' if caught else 'NOT CAUGHT'}: {', '.join(named) or 'nothing'}")
+    without, named = await _named(bug, None, say), await _named(bug, name, say)
+    caught = not without and bool(bug.invariants & set(named))
+    say(
+        f"planted {name} {'caught' if caught else 'NOT CAUGHT'}: {', '.join(named) or 'nothing'}; without it: {', '.join(without) or 'nothing'}"
+    )
     return 0 if caught else 1
+
+
+async def _named(bug: Planted, planted: str | None, say: Say) -> list[str]:
+    """Which invariants the checker names under the faults of a bug."""
+    ground = await Ground(say, planted=planted).start()
+    findings: list[Finding] = await tell(ground, planted or "without", bug.faults, say)
+    await ground.stop(keep=False)
+    return sorted({finding.invariant for finding in findings})

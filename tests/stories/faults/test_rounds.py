@@ -3,7 +3,10 @@
 import asyncio
 import sys
 
+import pytest
+
 from deploy.local.state import PROJECT
+from tests.stories.faults import __main__ as shell
 
 SEED = 57  # PostgreSQL and notification killed, read-only, records repeated; wires cut and slow; a group begun anew, Kafka killed
 BOUND_SECONDS = 300
@@ -20,3 +23,11 @@ async def test_three_rounds_of_faults_leave_nothing_lost_twice_inverted_or_stuck
             run.kill()
     lines = said.decode().splitlines()
     assert (lines[-1], run.returncode) == ("rounds 3 lost 0 twice 0 inverted 0 stuck 0", 0), said.decode()
+
+
+@pytest.mark.parametrize("rounds", ["0", "-3"])
+def test_no_rounds_at_all_are_refused(rounds: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "argv", ["faults", "--rounds", rounds])
+    with pytest.raises(SystemExit):
+        shell.main()
+    assert f"{rounds} rounds prove nothing: at least 1" in capsys.readouterr().err
