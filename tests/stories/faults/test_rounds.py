@@ -8,7 +8,8 @@ import pytest
 from deploy.local.state import PROJECT
 from tests.stories.faults import __main__ as shell
 
-SEED = 57  # PostgreSQL and notification killed, read-only, records repeated; wires cut and slow; a group begun anew, Kafka killed
+SEED = 564
+"""Kafka and PostgreSQL killed, a group begun anew; copies, a slow Kafka and records told again, and nothing else; referral stopped beside its copy, wires cut."""
 BOUND_SECONDS = 300
 
 
