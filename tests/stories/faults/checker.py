@@ -12,6 +12,8 @@ from tests.stories.faults.ledger import Ledger, fulfils
 
 LOST, TWICE, INVERTED, STUCK = CLASSES = ("lost", "twice", "inverted", "stuck")
 FACTS = ("leg.issued", "leg.delivered", "leg.seen", "leg.accepted", "leg.active", "leg.declined", "leg.fulfilled")
+HAPPENS = frozenset(f"heli.{kind}.v1" for kind in (*FACTS, "leg.overdue", "leg.escalated"))
+"""To the legs of these rounds, of all that can."""
 CLOCKS = ("delivered", "seen", "accepted", "active", "done")
 PROGRESS = {"leg.issued": "told", "leg.delivered": "delivered", "leg.seen": "seen", "leg.accepted": "accepted", "leg.fulfilled": "done"}
 """What the reporter is told of each."""
@@ -94,6 +96,8 @@ def once(found: Found, _: Ledger) -> Iterator[Finding]:
     children = Counter({row["child"]: 1 for row in found.tables["filed"]})
     yield from _same("each child's file opens once", children, Counter(e.data["child"] for e in found.of("child.opened")))
     yield from _repeated("each event id once", (e.id for e in found.journal))
+    strange = [e for e in found.journal if e.type.startswith("heli.leg.") and e.type not in HAPPENS]
+    yield from (Finding(TWICE, "nothing else happens to a leg", f"{e.type} {e.data['leg']}") for e in strange)
     refused = [e.id for e in found.of("answer.refused") if e.data["via"] != "http"]
     yield from (Finding(TWICE, "no answer is refused", event) for event in refused)
 

@@ -151,6 +151,10 @@ def stranger(found: Found, _: Ledger) -> None:
     found.topics["heli.referral.v1"].append(published(JOURNAL[1]._replace(id="unsaved"), 50))
 
 
+def voided(found: Found, _: Ledger) -> None:
+    found.journal.append(event(50, "referral", "leg.voided", leg=ACTIVE))
+
+
 def altered(found: Found, _: Ledger) -> None:
     found.topics["heli.referral.v1"].append(published(JOURNAL[1], 50)._replace(value=b"[]"))
 
@@ -203,6 +207,7 @@ HARMS: list[tuple[str, Harm]] = [
     ("each fact of a leg once", twice("leg.accepted")),
     ("each child's file opens once", twice("child.opened")),
     ("each child's file opens once", vanished("child.opened")),
+    ("nothing else happens to a leg", voided),
     ("every fact of a leg is said", vanished("leg.issued")),
     ("every fact of a leg is said", vanished("leg.delivered")),
     ("every fact of a leg is said", vanished("leg.accepted")),
