@@ -63,7 +63,7 @@ KINDS: dict[str, tuple[tuple[str, ...], tuple[float, float], int]] = {
     "reorder": (TOPICS, (0.0, 0.0), 1),
     "replay": (TOPICS, (0.0, 0.0), 1),
     "reset": (SERVICES, (0.0, 0.0), 2),
-    "copies": (("every service",), (0.0, 0.0), 2),
+    "copies": (("every service",), (0.0, 0.0), 1),
 }
 
 
@@ -95,9 +95,10 @@ def _calm(chance: random.Random) -> tuple[Fault, ...]:
 
 def _fault(chance: random.Random, kind: str, *, copied: bool) -> Fault:
     victims, (shortest, longest), _ = KINDS[kind]
-    at = chance.uniform(0.3, LADDER_SECONDS if kind == "kill" else LOAD_SECONDS)
-    if kind == "kill" and copied:
-        victims = (*victims, *map(copy_of, SERVICES))
+    at = chance.uniform(0.3, LOAD_SECONDS)
+    if kind == "kill":
+        at = chance.triangular(0.3, LADDER_SECONDS, LOAD_SECONDS / 2)  # a third of them when all is filed
+        victims = (*victims, *(map(copy_of, SERVICES) if copied else ()))
     if kind in {"repeat", "reorder", "replay", "reset"}:
         at = chance.uniform(LOAD_SECONDS / 2, LOAD_SECONDS + 2)  # there must be something to read again
     if kind == "copies":
