@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from deploy.local.state import PROJECT
-from tests.stories.faults.planted import BUGS
+from tests.stories.faults import planted
+from tests.stories.faults.planted import BUGS, Planted
+from tests.stories.faults.rounds import Say
 
 QUICK = {"effect-without-inbox"}
 CHECKER = ("checker.py", "facts.py", "ledger.py")
@@ -28,6 +30,17 @@ async def test_a_planted_bug_makes_the_checker_fail_and_name_the_invariant(name:
     last = said.decode().splitlines()[-1]
     assert last.startswith(f"planted {name} caught: "), said.decode()
     assert any(invariant in last for invariant in BUGS[name].invariants)
+
+
+async def test_a_checker_that_names_the_invariant_without_the_bug_too_catches_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def named(bug: Planted, name: str | None, _: Say) -> list[str]:
+        return sorted(bug.invariants) if name or name in wrong else []
+
+    wrong: set[str | None] = set()
+    monkeypatch.setattr(planted, "_named", named)
+    assert await planted.expose("ladder-without-gap", lambda _: None) == 0
+    wrong.add(None)
+    assert await planted.expose("ladder-without-gap", lambda _: None) == 1
 
 
 def test_the_checker_shares_no_code_with_what_it_checks() -> None:
