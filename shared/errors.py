@@ -57,3 +57,11 @@ class Unavailable(Problem):
     def __init__(self, detail: str = "The database cannot be reached. Send the same request again.", *, emergency: bool = False) -> None:
         call = " If a child is in danger now, call 110 (若儿童正处于危险中,请立即拨打110)." if emergency else ""
         super().__init__(503, "unavailable", detail + call, headers={"Retry-After": "2"})
+
+
+class Clash(Exception):  # noqa: N818 - an answer for the door, which makes a new value and asks again
+    """A value minted at the door (a short code) exists already; `name` is the constraint."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name

@@ -13,11 +13,11 @@ from shared import outbox, parking, patience, telemetry
 from shared.contracts.envelope import Event
 from shared.contracts.operations import MessageDiscarded, StreamReleased
 from shared.database import AWAY
-from shared.errors import NotFound, Problem
+from shared.errors import Clash, NotFound, Problem
 from shared.http import message_of, reply
 from shared.identity import Allow, Caller
 from shared.messages import Response
-from shared.room import Clash, Settle
+from shared.room import Settle
 
 Operator = Annotated[Caller, Depends(Allow("operator"))]
 Seq = Annotated[int, Path(ge=1, le=2**63 - 1)]

@@ -2,34 +2,30 @@
 
 import asyncio
 import contextlib
-import random
 import time
 from collections import deque
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
 import asyncpg
 import msgspec
-from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.errors import KafkaError, MessageSizeTooLargeError, ProducerClosed, RecordListTooLargeError, RecordTooLargeError
-from aiokafka.partitioner import murmur2
-from aiokafka.producer.message_accumulator import BatchBuilder
+from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
 from shared import logs, telemetry
 from shared.bells import rung
 from shared.database import AGAIN, AWAY, LOCKED
 from shared.messages import Record
+from shared.producer import RECORD_BYTES, TOO_LARGE, Batch, Producer, filled, headers_of, partition_of
 
 LEASE_SECONDS = 5.0
 BATCH = 500
 DEPTH = 3
 """Groups of batches under way at a time."""
 STRETCH_SECONDS = 0.5
-REQUEST_MS = 10_000
-"""For an answer, and for a partition to have a leader again: then the batch has failed."""
 SLOW_SECONDS = 1.0
 """A partition that has not acknowledged for so long is set aside: nobody waits for it any more."""
 PASSED = 20_000
@@ -53,33 +49,6 @@ ASIDE = (
     " returning outbox.seq) insert into parked (consumer, topic, stream, message, reason, error, record)"
     " select 'relay', $3, $4, seq::text, 'too-large', $5, $6 from gone"
 )
-RECORD_BYTES = 2 * 1024 * 1024
-"""What a topic of dead letters takes; every other one takes half of it, and no event of ours comes near."""
-BATCH_BYTES = 262144
-TOO_LARGE = (MessageSizeTooLargeError, RecordTooLargeError, RecordListTooLargeError)
-_headers = msgspec.msgpack.Decoder(list[tuple[str, bytes | None]])
-_hash = lru_cache(maxsize=8192)(murmur2)
-"""Of a key: in plain Python, so a third of what sending costs; and one case has many events."""
-
-
-class _Batch(msgspec.Struct, frozen=True):
-    """Rows of one partition that were handed to the producer as one batch: they arrive together, in their order, or none does."""
-
-    place: TopicPartition
-    rows: list[Any]
-    sent: asyncio.Future[Any]
-
-    @property
-    def seqs(self) -> list[int]:
-        return [row["seq"] for row in self.rows]
-
-    @property
-    def refusal(self) -> BaseException | None:
-        return self.sent.exception() if self.sent.done() and not self.sent.cancelled() else None
-
-    @property
-    def arrived(self) -> bool:
-        return self.sent.done() and not self.sent.cancelled() and self.sent.exception() is None
 
 
 class Relay:
@@ -92,14 +61,11 @@ class Relay:
     """
 
     def __init__(self, pool: asyncpg.Pool, bootstrap: str, bell: asyncio.Event, mailbox: asyncio.Event) -> None:
-        self.pool, self.bootstrap, self.bell, self.mailbox = pool, bootstrap, bell, mailbox
+        self.pool, self.bell, self.mailbox = pool, bell, mailbox
+        self.producer = Producer(bootstrap)
         self.owner = uuid4().hex
-        self._producer: AIOKafkaProducer | None = None
-        self._broken = False
         self._shards: list[int] = []
-        self._claimed = self._listed = float("-inf")
-        self._topics: set[str] = set()
-        self._absent: set[str] = set()
+        self._claimed = float("-inf")
         self._aside: dict[TopicPartition, set[int]] = {}  # partitions that do not answer: rows under way there, or passed over since
         self._late: set[asyncio.Task[None]] = set()
 
@@ -112,17 +78,23 @@ class Relay:
                     more = await self._stretch()
                 except (*AWAY, *AGAIN, *LOCKED, KafkaError) as reason:
                     log.warning("relay.waits", error=type(reason).__name__)
-                    await self._drop_producer()
+                    await self._begin_anew()
                     await asyncio.sleep(0.5)
                     continue
-                if self._broken:
-                    await self._drop_producer()
+                if self.producer.broken:
+                    await self._begin_anew()
                 elif not more:
                     await rung(self.bell, 0.1)
         finally:
-            await self._drop_producer()
+            await self._begin_anew()
             with contextlib.suppress(Exception):
                 await self.pool.execute("update lease set until = clock_timestamp() where owner = $1", self.owner)
+
+    async def _begin_anew(self) -> None:
+        self._aside = {}
+        await self.producer.drop()
+        if self._late:
+            await asyncio.wait(self._late, timeout=3)
 
     async def _stretch(self) -> bool:
         """Sends for a while, or until nothing is left; True when something may be left.
@@ -146,7 +118,7 @@ class Relay:
         busy: set[int] = set()
         waiting: dict[TopicPartition, deque[Any]] = {}
         under_way: set[TopicPartition] = set()
-        while time.monotonic() - began < STRETCH_SECONDS and not self._broken:
+        while time.monotonic() - began < STRETCH_SECONDS and not self.producer.broken:
             if await self._claim():
                 return True  # what was read may be another's to send
             rows = await self._read(busy, waiting) if sum(map(len, waiting.values())) < BATCH else []
@@ -154,7 +126,8 @@ class Relay:
             if batches:
                 flying.add(asyncio.create_task(self._settle(batches, busy)))
             elif not rows and not flying:
-                await self._look_for_absent()
+                if self.producer.absent:
+                    await self.producer.look()
                 return False
             if flying and (not rows or len(flying) >= DEPTH):
                 done, _ = await asyncio.wait(flying, return_when=asyncio.FIRST_COMPLETED)
@@ -183,21 +156,14 @@ class Relay:
         aside = dict(self._aside)  # as it was when we asked: what is answered was chosen by it
         passed = [seq for seqs in aside.values() for seq in seqs]
         topics = {place.topic for place in aside} if len(passed) > PASSED else set()
-        rows = await self.pool.fetch(NEXT, self._shards, [*busy, *passed], sorted(self._absent | topics), BATCH)
-        if not rows:
-            return []
-        producer = await self._ready_producer()
-        await self._list_topics(producer)
-        partitions = {topic: sorted(await producer.partitions_for(topic)) for topic in {row["topic"] for row in rows} & self._topics}
+        rows = await self.pool.fetch(NEXT, self._shards, [*busy, *passed], sorted(self.producer.absent | topics), BATCH)
+        partitions = await self.producer.partitions(row["topic"] for row in rows) if rows else {}
         passing = set(aside)
         for row in rows:
             topic = row["topic"]
             if topic not in partitions:
-                if topic not in self._absent:
-                    self._absent.add(topic)
-                    logs.get("relay").error("relay.topic_absent", topic=topic)
                 continue  # not busy: with its topic it is read again
-            place = TopicPartition(topic, _partition(row["key"], partitions[topic]))
+            place = TopicPartition(topic, partition_of(row["key"], partitions[topic]))
             if place in self._aside or place in passing:  # also one that has just answered: what was passed over comes first
                 passing.add(place)
                 if place in self._aside:
@@ -210,57 +176,52 @@ class Relay:
                 waiting.setdefault(place, deque()).append(row)
         return rows
 
-    async def _hand_over(self, busy: set[int], waiting: dict[TopicPartition, deque[Any]], under_way: set[TopicPartition]) -> list[_Batch]:
+    async def _hand_over(self, busy: set[int], waiting: dict[TopicPartition, deque[Any]], under_way: set[TopicPartition]) -> list[Batch]:
         """The first batch of every partition that has none under way."""
-        producer = await self._ready_producer()
+        producer = await self.producer.ready()
         if time.monotonic() - self._claimed > LEASE_SECONDS - 1:
             return []
         for place in waiting.keys() & self._aside.keys():
             passed = [row["seq"] for row in waiting.pop(place)]
             self._aside[place].update(passed)
             busy.difference_update(passed)
-        free = [place for place in waiting if place not in under_way]
-        filled = [(place, *_filled(producer, waiting[place])) for place in free]
-        batches = []
-        with telemetry.relayed([row for _, _, rows in filled for row in rows], _headers):
-            for place, batch, rows in filled:
-                if not waiting[place]:
-                    del waiting[place]
-                under_way.add(place)
-                sent = await producer.send_batch(batch, place.topic, partition=place.partition)
-                batches.append(_Batch(place, rows, sent))
-                sent.add_done_callback(lambda _, batch=batches[-1]: under_way.discard(batch.place) if batch.arrived else None)
+        full = [filled(producer, place, waiting[place]) for place in waiting if place not in under_way]
+        with telemetry.relayed([row for one in full for row in one.rows], headers_of):
+            batches = [await self.producer.send(one) for one in full]
+        for batch in batches:
+            under_way.add(batch.place)
+            batch.sent.add_done_callback(partial(_freed, under_way, batch))
+            if not waiting[batch.place]:
+                del waiting[batch.place]
         return batches
 
-    async def _settle(self, batches: Sequence[_Batch], busy: set[int]) -> None:
+    async def _settle(self, batches: Sequence[Batch], busy: set[int]) -> None:
         """Waits a moment for the acknowledgements, and deletes what has them."""
-        producer = self._producer
         await asyncio.wait([batch.sent for batch in batches], timeout=SLOW_SECONDS)
         acked = [seq for batch in batches if batch.arrived for seq in batch.seqs]
         for batch in batches:
             if not batch.sent.done():
                 self._set_aside(batch)
             elif not batch.arrived:
-                await self._refused(batch, producer)
+                await self._refused(batch)
         if acked and await self._gone(acked):
             busy.difference_update(acked)
 
-    def _set_aside(self, batch: _Batch) -> None:
+    def _set_aside(self, batch: Batch) -> None:
         logs.get("relay").error("relay.partition_waits", topic=batch.place.topic, partition=batch.place.partition)
         rows = self._aside[batch.place] = set(batch.seqs)
         task = asyncio.create_task(self._settle_late(batch, rows))
         self._late.add(task)
         task.add_done_callback(self._late.discard)
 
-    async def _settle_late(self, batch: _Batch, rows: set[int]) -> None:
+    async def _settle_late(self, batch: Batch, rows: set[int]) -> None:
         """The library tries again until the broker answers or the partition has had no leader for too long."""
-        producer = self._producer
         await asyncio.wait([batch.sent])
         try:
             if batch.arrived:
                 await self._gone(batch.seqs)
             else:
-                await self._refused(batch, producer)
+                await self._refused(batch)
                 return  # set aside until the producer is dropped
         except (*AWAY, *AGAIN, *LOCKED) as reason:
             logs.get("relay").warning("relay.waits", error=type(reason).__name__)
@@ -268,11 +229,9 @@ class Relay:
             del self._aside[batch.place]
         self.bell.set()
 
-    async def _refused(self, batch: _Batch, producer: AIOKafkaProducer | None) -> None:
-        """With idempotence a failure is fatal for the producer: its sequence has a hole."""
-        if producer is self._producer:
-            self._broken = True
-            self.bell.set()
+    async def _refused(self, batch: Batch) -> None:
+        self.producer.failed(batch)
+        self.bell.set()
         row, refusal = batch.rows[0], batch.refusal
         if isinstance(refusal, TOO_LARGE) and len(batch.rows) == 1:
             await self._put_aside(row, refusal)
@@ -288,76 +247,12 @@ class Relay:
         """Parks what no broker of ours will ever take: tried again it would be refused again. Operations are told as of everything parked."""
         stream = f"{row['topic']}/{row['seq']}"
         logs.get("relay").error("relay.too_large", stream=stream, error=type(reason).__name__)
-        headers = tuple(_headers.decode(row["headers"]))
+        headers = tuple(headers_of(row["headers"]))
         record = Record(row["topic"], -1, row["seq"], row["key"], row["value"], headers, datetime.now(UTC))
         await self.pool.execute(ASIDE, row["seq"], self.owner, row["topic"], stream, type(reason).__name__, msgspec.msgpack.encode(record))
 
-    async def _look_for_absent(self) -> None:
-        if self._absent:
-            await self._list_topics(await self._ready_producer())
 
-    async def _list_topics(self, producer: AIOKafkaProducer) -> None:
-        """Asks which topics exist: `send` to an absent one would block everybody for its request time-out."""
-        if time.monotonic() - self._listed > (1.0 if self._absent else 10.0):
-            metadata = await producer.client.fetch_all_metadata()
-            self._topics, self._listed = set(metadata.topics()), time.monotonic()
-            self._absent -= self._topics
-
-    async def _ready_producer(self) -> AIOKafkaProducer:
-        if self._producer is None:
-            producer = AIOKafkaProducer(
-                bootstrap_servers=self.bootstrap,
-                enable_idempotence=True,
-                acks="all",
-                max_batch_size=BATCH_BYTES,
-                request_timeout_ms=REQUEST_MS,
-                metadata_max_age_ms=10000,
-            )
-            try:
-                async with asyncio.timeout(15):
-                    await producer.start()
-            except BaseException:
-                with contextlib.suppress(Exception):
-                    async with asyncio.timeout(2):
-                        await producer.stop()
-                raise
-            self._producer, self._listed = producer, float("-inf")
-        return self._producer
-
-    async def _drop_producer(self) -> None:
-        """Nothing that is worth waiting for is under way: what arrived was waited for, and the rest must not be sent behind our back."""
-        producer, self._producer = self._producer, None
-        self._broken = False
-        self._aside = {}
-        if producer is None:
-            return
-        with contextlib.suppress(Exception):
-            async with asyncio.timeout(3):
-                if task := producer._sender.sender_task:  # noqa: SLF001 - `stop` would try for ever to send what is left
-                    task.cancel()
-                producer._message_accumulator.fail_all(ProducerClosed())  # noqa: SLF001 - see above
-                await producer.client.close()
-                await producer.stop()
-        if self._late:
-            await asyncio.wait(self._late, timeout=3)
-
-
-def _partition(key: bytes | None, partitions: Sequence[int]) -> int:
-    """As every Kafka client finds it: by key, else anywhere."""
-    if key is None:
-        return random.choice(partitions)  # noqa: S311 - which partition is no secret
-    place: int = (_hash(key) & 0x7FFFFFFF) % len(partitions)
-    return partitions[place]
-
-
-def _filled(producer: AIOKafkaProducer, rows: deque[Any]) -> tuple[BatchBuilder, list[Any]]:
-    """A batch of the first rows, as many as it takes: one at least, however large."""
-    batch, taken = producer.create_batch(), []
-    for row in rows:
-        if batch.append(timestamp=None, key=row["key"], value=row["value"], headers=_headers.decode(row["headers"])) is None:
-            break
-        taken.append(row)
-    for _ in taken:
-        rows.popleft()
-    batch.close()
-    return batch, taken
+def _freed(under_way: set[TopicPartition], batch: Batch, _sent: object) -> None:
+    """The next batch of a partition may go when the one before it has arrived; when that has failed, none goes with this producer."""
+    if batch.arrived:
+        under_way.discard(batch.place)

@@ -14,7 +14,7 @@ from opentelemetry.trace import Span
 from shared import inbox, logs, outbox, parking, telemetry
 from shared.bells import Bells
 from shared.database import AGAIN, AWAY, LOCKED, REFUSED
-from shared.errors import Problem, Unavailable
+from shared.errors import Clash, Problem, Unavailable
 from shared.messages import Decision, Message, Moment, Note, Outgoing, Response
 from shared.parking import Parked
 from shared.reference import Reference
@@ -50,14 +50,6 @@ class Swept(msgspec.Struct, frozen=True):
     ticked: int
     sends: tuple[Any, ...]
     wait: float
-
-
-class Clash(Exception):  # noqa: N818 - an answer for the door, which makes a new value and asks again
-    """A value minted at the door (a short code) exists already; `name` is the constraint."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(name)
-        self.name = name
 
 
 Outcome = Response | Exception

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
@@ -165,11 +165,11 @@ def fail(span: Span, slug: str) -> None:
 
 
 @contextmanager
-def relayed(rows: Sequence[Any], headers: Any) -> Iterator[None]:
+def relayed(rows: Sequence[Any], headers_of: Callable[[bytes], Any]) -> Iterator[None]:
     """One span for one send of many records, linked to their sampled creation contexts."""
     contexts = []
     for row in () if _is_off(trace.get_tracer_provider()) else rows[:_LINKS]:
-        carried = dict(headers.decode(row["headers"])).get("traceparent")
+        carried = dict(headers_of(row["headers"])).get("traceparent")
         traceparent = (carried or b"").decode("ascii", "replace")
         if sampled(traceparent):
             contexts.append(traceparent)

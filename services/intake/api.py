@@ -20,14 +20,13 @@ from services.intake.handlers import CODE_KEY, FileReport, NameUnreported, Readi
 from shared import paging
 from shared.calendar import SHANGHAI
 from shared.contracts.directory import JOINT_CONFERENCE
-from shared.errors import NotFound, Problem, Unavailable
+from shared.errors import Clash, NotFound, Problem, Unavailable
 from shared.http import enter, keyed, message_of, reply, said
 from shared.identifiers import case_id, format_short_code, new_short_code, uuid7
 from shared.identity import Allow, Caller
 from shared.messages import Message, Response
 from shared.moments import PERIOD, Instant, period
 from shared.regions import Regions
-from shared.room import Clash
 
 Seal = Callable[[Message], Awaitable[Message]]
 CODES = 5

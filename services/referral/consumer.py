@@ -17,12 +17,12 @@ from services.referral.domain.rule_rows import Code
 from services.referral.handlers import NoteDelivery, NoteUndeliverable, OpenCase, RefuseUnreadable, TakeAnswer
 from shared.broker import Batch, Listener, Read, Route, subscriber
 from shared.contracts import intake, notification
-from shared.errors import NotFound, Problem
+from shared.errors import Clash, NotFound, Problem
 from shared.identifiers import case_id, case_of
 from shared.lanes import hand
 from shared.messages import Message, Record
 from shared.patience import patiently
-from shared.room import TRANSIENT, Clash, Room
+from shared.room import TRANSIENT, Room
 
 REPLIES = r"heli\.agency\.[^.]+\.replies\.v1"
 router = KafkaRouter()

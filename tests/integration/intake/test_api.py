@@ -9,9 +9,9 @@ import pytest
 
 from services.intake import api
 from shared.contracts import referral
+from shared.errors import Clash
 from shared.http import BODY_LIMIT, KEY_LIMIT
 from shared.identifiers import child_id, format_short_code, new_short_code, uuid7
-from shared.room import Clash
 from tests.integration.intake.conftest import CHILD_KEY, Intake, fact, issued, opened
 from tests.support import reports
 from tests.support.reports import FACTS, NAME, TEACHER, aged, body, child, number

@@ -8,9 +8,9 @@ import pytest
 
 from shared import patience, room
 from shared.database import AWAY
-from shared.errors import Problem, Unavailable
+from shared.errors import Clash, Problem, Unavailable
 from shared.messages import Message, Response
-from shared.room import Clash, Room
+from shared.room import Room
 from tests.integration.shared.test_room import add, count, record, total
 
 TABLE = [  # SQLSTATE, what it is, how often it strikes, what becomes of a record, what a caller meets
