@@ -64,7 +64,7 @@ MOST = 500
 """Messages released at a time."""
 STREAM = f"select seq, consumer, topic, message, reason, record from parked where stream = $1 order by seq limit {MOST}"
 WAITING = "select count(*) from parked where stream = $1"
-ONE = "select seq, consumer, stream, message, reason, error, at, record from parked where seq = $1 for update"
+ONE = "select seq, consumer, stream, message, reason, error, at, record from parked where seq = $1"
 _record = msgspec.msgpack.Decoder(Record)
 
 

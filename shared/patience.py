@@ -56,7 +56,8 @@ async def patiently(who: str, apply: Callable[[], Awaitable[None]]) -> None:
 
 
 def _note(who: str, reason: Exception, *, transient: bool) -> None:
-    since = _TROUBLES[who].since if who in _TROUBLES else time.monotonic()
+    known = _TROUBLES.get(who)
+    since = known.since if known is not None and known.transient is transient else time.monotonic()
     _TROUBLES[who] = _Trouble(type(reason).__name__, transient, since)
     log = logs.get("consumer")
     (log.warning if transient else log.error)("consumer.waits" if transient else "consumer.stuck", topic=who, error=type(reason).__name__)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.errors import MessageSizeTooLargeError, ProducerClosed, RecordListTooLargeError, RecordTooLargeError
+from aiokafka.errors import KafkaConnectionError, MessageSizeTooLargeError, ProducerClosed, RecordListTooLargeError, RecordTooLargeError
 from aiokafka.partitioner import murmur2
 from aiokafka.producer.message_accumulator import BatchBuilder
 
@@ -52,14 +52,14 @@ class Batch(msgspec.Struct, frozen=True):
 class Producer:
     """An idempotent producer of aiokafka, built when it is needed and thrown away when a batch has failed: its sequence has a hole then.
 
-    `absent`: topics that rows want and the broker does not have.
+    `absent`: topics that rows want and the broker does not have. `leaderless`: partitions that had no leader when we looked.
     """
 
     def __init__(self, bootstrap: str) -> None:
         self.bootstrap = bootstrap
         self.broken = False
         self.absent: set[str] = set()
-        self._topics: set[str] = set()
+        self.leaderless: set[TopicPartition] = set()
         self._listed = float("-inf")
         self._inner: AIOKafkaProducer | None = None
 
@@ -85,20 +85,45 @@ class Producer:
         return self._inner
 
     async def look(self) -> None:
-        """Asks which topics exist: to send to an absent one would block everybody for its request time-out."""
-        if time.monotonic() - self._listed > (1.0 if self.absent else 10.0):
-            metadata = await (await self.ready()).client.fetch_all_metadata()
-            self._topics, self._listed = set(metadata.topics()), time.monotonic()
-            self.absent -= self._topics
+        """Asks which topics exist, and where: to send to an absent one would block everybody for its request time-out.
+
+        Of all of them, into the library's own picture: one that it must ask for by name makes it forget the others. Somebody who
+        does not answer is not waited for while there is an older picture.
+        """
+        client = (await self.ready()).client  # a new one knows nothing yet, and has never been listed
+        if time.monotonic() - self._listed <= (1.0 if self.absent or self.leaderless else 10.0):
+            return
+        self._listed = time.monotonic()
+        try:
+            async with asyncio.timeout(1.0 if client.cluster.topics() else REQUEST_MS / 1000):
+                found = await client.set_topics(())
+        except TimeoutError:
+            found = False
+        if not found and not client.cluster.topics():
+            raise KafkaConnectionError
+        self.absent = {topic for topic in self.absent if not client.cluster.partitions_for_topic(topic)}
+        self.leaderless = {p for p in self.leaderless if client.cluster.partitions_for_topic(p.topic) and self._led(p) is None}
+
+    def leads(self, place: TopicPartition) -> bool:
+        """Whether a partition has a leader, as far as we know: without one the library asks for it without a pause."""
+        if self._led(place) is None:
+            self.leaderless.add(place)
+        return place not in self.leaderless
+
+    def _led(self, place: TopicPartition) -> int | None:
+        leader = self._inner.client.cluster.leader_for_partition(place) if self._inner else None
+        return None if leader is None or leader < 0 else int(leader)
 
     async def partitions(self, topics: Iterable[str]) -> dict[str, list[int]]:
         """Of those topics that exist; the others are absent from now on."""
         await self.look()
-        producer, wanted = await self.ready(), set(topics)
-        for topic in wanted - self._topics - self.absent:
+        cluster = (await self.ready()).client.cluster
+        known = {topic: sorted(cluster.partitions_for_topic(topic) or ()) for topic in set(topics)}
+        missing = {topic for topic, partitions in known.items() if not partitions}
+        for topic in missing - self.absent:
             logs.get("relay").error("relay.topic_absent", topic=topic)
-        self.absent |= wanted - self._topics
-        return {topic: sorted(await producer.partitions_for(topic)) for topic in wanted & self._topics}
+        self.absent |= missing
+        return {topic: partitions for topic, partitions in known.items() if partitions}
 
     async def send(self, filled: "Filled") -> Batch:
         """No other batch of this partition may be under way."""
@@ -111,16 +136,22 @@ class Producer:
 
     async def drop(self) -> None:
         """Nothing that is worth waiting for is under way: what arrived was waited for, and the rest must not be sent behind our back."""
-        producer, self._inner, self.broken = self._inner, None, False
-        if producer is None:
-            return
-        with contextlib.suppress(Exception):
-            async with asyncio.timeout(3):
-                if task := producer._sender.sender_task:  # noqa: SLF001 - `stop` would try for ever to send what is left
-                    task.cancel()
-                producer._message_accumulator.fail_all(ProducerClosed())  # noqa: SLF001 - see above
-                await producer.client.close()
-                await producer.stop()
+        producer, self._inner, self.broken, self.leaderless = self._inner, None, False, set()
+        if producer is not None:
+            await asyncio.wait([asyncio.create_task(_end(producer))], timeout=4)
+
+
+async def _end(producer: AIOKafkaProducer) -> None:
+    """In a task of its own: the library cancels its sender twice, and what comes of that must not end who waits."""
+    with contextlib.suppress(Exception):
+        sender = producer._sender.sender_task  # noqa: SLF001 - `stop` would try for ever to send what is left
+        if sender is not None:
+            sender.cancel()
+        producer._message_accumulator.fail_all(ProducerClosed())  # noqa: SLF001 - see above
+        await producer.client.close()
+        if sender is not None:
+            await asyncio.wait([sender], timeout=1)
+        await producer.stop()
 
 
 class Filled(NamedTuple):

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -13,7 +13,7 @@ from uuid import uuid4
 import asyncpg
 import msgspec
 from aiokafka import TopicPartition
-from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError, ProducerClosed
 
 from shared import logs, telemetry
 from shared.bells import rung
@@ -26,6 +26,8 @@ BATCH = 500
 DEPTH = 3
 """Groups of batches under way at a time."""
 STRETCH_SECONDS = 0.5
+REFUSED_SECONDS = 3.0
+"""Before a partition that refused a batch is tried again."""
 SLOW_SECONDS = 1.0
 """A partition that has not acknowledged for so long is set aside: nobody waits for it any more."""
 PASSED = 20_000
@@ -67,6 +69,7 @@ class Relay:
         self._shards: list[int] = []
         self._claimed = float("-inf")
         self._aside: dict[TopicPartition, set[int]] = {}  # partitions that do not answer: rows under way there, or passed over since
+        self._refusing: set[TopicPartition] = set()
         self._late: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
@@ -86,15 +89,48 @@ class Relay:
                 elif not more:
                     await rung(self.bell, 0.1)
         finally:
-            await self._begin_anew()
-            with contextlib.suppress(Exception):
-                await self.pool.execute("update lease set until = clock_timestamp() where owner = $1", self.owner)
+            try:
+                await self._let_go()
+            finally:
+                with contextlib.suppress(Exception):
+                    await self.pool.execute("update lease set until = clock_timestamp() where owner = $1", self.owner)
 
     async def _begin_anew(self) -> None:
+        """With another producer. A partition that refused stays set aside for a while: tried at once it would end the next one too."""
+        refused, self._refusing = self._refusing, set()
+        await self._let_go()
+        for place in refused:
+            self._aside[place] = set()
+            self._keep(self._forgiven(place, self._aside[place]))
+
+    async def _let_go(self) -> None:
+        for task in self._late:
+            task.cancel()
         self._aside = {}
         await self.producer.drop()
-        if self._late:
-            await asyncio.wait(self._late, timeout=3)
+
+    def _keep(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._late.add(task)
+        task.add_done_callback(self._late.discard)
+
+    async def _forgiven(self, place: TopicPartition, rows: set[int]) -> None:
+        await asyncio.sleep(REFUSED_SECONDS)
+        self._back(place, rows)
+
+    async def _led(self, place: TopicPartition, rows: set[int]) -> None:
+        """Until the partition has a leader."""
+        while self._aside.get(place) is rows and place in self.producer.leaderless:
+            await asyncio.sleep(0.5)
+            with contextlib.suppress(KafkaError, OSError):
+                await self.producer.look()
+        self._back(place, rows)
+
+    def _back(self, place: TopicPartition, rows: set[int]) -> None:
+        """A partition is read again, from the first row that was passed over."""
+        if self._aside.get(place) is rows:
+            del self._aside[place]
+            self.bell.set()
 
     async def _stretch(self) -> bool:
         """Sends for a while, or until nothing is left; True when something may be left.
@@ -181,6 +217,10 @@ class Relay:
         producer = await self.producer.ready()
         if time.monotonic() - self._claimed > LEASE_SECONDS - 1:
             return []
+        for place in waiting:
+            if place not in under_way and place not in self._aside and not self.producer.leads(place):
+                self._aside[place] = set()
+                self._keep(self._led(place, self._aside[place]))
         for place in waiting.keys() & self._aside.keys():
             passed = [row["seq"] for row in waiting.pop(place)]
             self._aside[place].update(passed)
@@ -210,9 +250,7 @@ class Relay:
     def _set_aside(self, batch: Batch) -> None:
         logs.get("relay").error("relay.partition_waits", topic=batch.place.topic, partition=batch.place.partition)
         rows = self._aside[batch.place] = set(batch.seqs)
-        task = asyncio.create_task(self._settle_late(batch, rows))
-        self._late.add(task)
-        task.add_done_callback(self._late.discard)
+        self._keep(self._settle_late(batch, rows))
 
     async def _settle_late(self, batch: Batch, rows: set[int]) -> None:
         """The library tries again until the broker answers or the partition has had no leader for too long."""
@@ -223,11 +261,9 @@ class Relay:
             else:
                 await self._refused(batch)
                 return  # set aside until the producer is dropped
-        except (*AWAY, *AGAIN, *LOCKED) as reason:
+        except Exception as reason:  # noqa: BLE001 - whatever it is: its rows are read again
             logs.get("relay").warning("relay.waits", error=type(reason).__name__)
-        if self._aside.get(batch.place) is rows:
-            del self._aside[batch.place]
-        self.bell.set()
+        self._back(batch.place, rows)
 
     async def _refused(self, batch: Batch) -> None:
         self.producer.failed(batch)
@@ -235,6 +271,8 @@ class Relay:
         row, refusal = batch.rows[0], batch.refusal
         if isinstance(refusal, TOO_LARGE) and len(batch.rows) == 1:
             await self._put_aside(row, refusal)
+        elif not isinstance(refusal, ProducerClosed):
+            self._refusing.add(batch.place)
 
     async def _gone(self, acked: list[int]) -> bool:
         """Deletes what arrived. False: somebody else has a lease of ours, and sends it again."""

@@ -125,8 +125,7 @@ class Room:
 
     async def handle(self, messages: Sequence[Message], settle: Settle | None = None) -> list[Response]:
         """After this returns every message has had its effect once, or is parked, or is refused. Raises what is transient."""
-        outcomes = await self.outcomes(messages, settle)
-        for outcome in outcomes:
+        for outcome in (outcomes := await self.outcomes(messages, settle)):
             if isinstance(outcome, Exception):
                 raise outcome
         return [outcome for outcome in outcomes if isinstance(outcome, Response)]
@@ -134,6 +133,7 @@ class Room:
     async def outcomes(self, messages: Sequence[Message], settle: Settle | None = None) -> list[Outcome]:
         """What became of each message, in order; an exception stands for its own message alone. Raises only when the database is away."""
         failure: Exception | None = None
+        whole = any(m.released for m in messages)  # of one parked record: all of it leaves the parking lot, or nothing
         for attempt in range(ATTEMPTS):
             try:
                 return list(await self._together(messages, settle))
@@ -141,12 +141,12 @@ class Room:
                 failure = reason
                 await asyncio.sleep(random.uniform(0, 0.01 * 2**attempt))  # noqa: S311 - jitter
             except LOCKED:
-                if len({m.aggregate for m in messages}) == 1:
+                if whole or len({m.aggregate for m in messages}) == 1:
                     return [Unavailable() for _ in messages]
                 return await self._apart(messages, settle)
             except REFUSED as refusal:
-                if len(messages) == 1:
-                    return [await self._alone(messages[0], refusal, settle)]
+                if whole or len(messages) == 1:
+                    return [await self._alone(messages[0], refusal, settle)] * len(messages)
                 return await self._apart(messages, settle)
         raise Unavailable from failure
 

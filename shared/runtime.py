@@ -89,7 +89,8 @@ async def _live(chosen: Settings, build: Build, wanted: Sequence[str]) -> None:
     telemetry.shutdown()
     code = 0
     for task in done if stopped not in done else ():  # a door that ended by itself: the supervisor starts the process again
-        logs.get("runtime").error("door.ended", door=task.get_name(), error=type(task.exception()).__name__)
+        error = "CancelledError" if task.cancelled() else type(task.exception()).__name__
+        logs.get("runtime").error("door.ended", door=task.get_name(), error=error)
         code = 1
     sys.stdout.flush()
     os._exit(code)  # all work is done and told: no thread or task of a library holds up the end

@@ -194,23 +194,6 @@ async def test_what_waits_for_a_leader_does_not_overtake_what_has_failed_for_wan
     assert [record.value[:1] for record in await everything(kafka_bootstrap, topic) if record.key == b"k"] == [b"1", b"2", b"3"]
 
 
-async def test_a_relay_that_drops_its_producer_leaves_nothing_of_it_behind(
-    pool: asyncpg.Pool, kafka_bootstrap: str, refused: set[str]
-) -> None:
-    topic = f"refused-{uuid4().hex}"
-    await make_topics(kafka_bootstrap, topic)
-    refused.add(topic)
-    await put(pool, letter(topic, "k", "1"))
-    before = asyncio.all_tasks()
-    async with relaying(pool, kafka_bootstrap) as relay:
-        await until(lambda: anything(relay._aside))  # noqa: SLF001 - what it waits for is not to be seen from outside
-    assert {task for task in asyncio.all_tasks() - before if "aiokafka" in repr(task)} == set()
-
-
-async def anything(found: object) -> bool:
-    return bool(found)
-
-
 class TakesOver(Relay):
     """In the second turn of its first stretch it gets the shard of key `a` as well."""
 

@@ -1,6 +1,7 @@
 """Does what nobody looks after get looked after: old inbox rows, parked streams, a parking lot that fills up?"""
 
 import asyncio
+from typing import Any
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -60,6 +61,21 @@ async def test_whoever_parks_counts_what_another_transaction_is_just_parking(poo
             await asyncio.wait([second], timeout=0.5)
         with pytest.raises(TooMuchParked):
             await second
+
+
+async def test_a_parked_record_of_several_messages_is_released_whole_or_not_at_all(room: Room, pool: asyncpg.Pool) -> None:
+    async def forget(db: Any, _: Any) -> None:
+        assert await db.fetchval("delete from parked returning seq")
+
+    good, bad = uuid4(), uuid4()
+    await room.park([Parked(add(good, id="1", record=record(1)), "contract", "contract")])
+    with pytest.raises(Problem, match="refused-by-database"):
+        await room.handle(
+            [add(good, id="1", record=record(1), released=True), add(bad, 99, id="2", record=record(1), released=True)], forget
+        )
+    assert (await count(pool, "counter"), await count(pool, "parked")) == (0, 1)
+    await room.handle([add(good, id="1", record=record(1), released=True), add(bad, id="2", record=record(1), released=True)], forget)
+    assert (await count(pool, "counter"), await count(pool, "parked")) == (2, 0)
 
 
 async def test_a_row_of_the_mailbox_that_cannot_be_read_is_parked_alone_and_those_behind_it_are_taken(
