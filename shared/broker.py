@@ -18,9 +18,9 @@ from shared.errors import Problem
 from shared.fetching import Consumer
 from shared.lanes import hand
 from shared.messages import Message, Outgoing, Record
-from shared.parking import Parked
+from shared.parking import Parked, unread
 from shared.patience import patiently
-from shared.room import NOBODY, Room, Settle
+from shared.room import Room, Settle
 from shared.salvage import MARK
 
 BATCH: dict[str, Any] = {
@@ -246,15 +246,7 @@ async def _hand_over(shares: dict[int, tuple[Room, list[Message]]]) -> None:
 
 
 def _contract(item: Read, route: Route) -> Parked:
-    message = Message(
-        body=None,
-        aggregate=NOBODY,
-        id=item.incoming.id,
-        source=item.record.topic,
-        record=item.record,
-        stream=_named(item, route.names) or item.incoming.subject or item.incoming.id,
-    )
-    return Parked(message, "contract", "contract")
+    return unread(item.record, item.incoming.id, _named(item, route.names) or item.incoming.subject or item.incoming.id)
 
 
 def _named(item: Read, field: str) -> str:

@@ -1,7 +1,7 @@
 """How does a service reach PostgreSQL: pool, error classes, bulk writes, migrations?"""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -73,12 +73,22 @@ async def connect(url: str, size: int, name: str) -> asyncpg.Pool:
         server_settings={
             "application_name": name,
             "timezone": "UTC",
-            "random_page_cost": "1.1",
+            "random_page_cost": "1.1",  # what is read was written a moment ago and lies in memory
             "statement_timeout": "30000",
             "lock_timeout": "2000",
             "idle_in_transaction_session_timeout": "30000",
         },
     )
+
+
+def by_key(table: str, key: Mapping[str, str]) -> str:
+    """The place (`found.ctid`) of each row to be changed, for the `from` of an update; columns of a unique key and what they must be.
+
+    Trap: a plain join is PostgreSQL's to turn round, and a plan from when the table was empty reads all of it for every
+    batch. Behind `offset 0` it looks each row up. The row must be locked, or nobody else's: its place is read before it is changed.
+    """
+    same = " and ".join(f"known.{name} = {value}" for name, value in key.items())
+    return f"lateral (select ctid from {table} known where {same} offset 0) found"
 
 
 MANY = 32
@@ -157,8 +167,7 @@ class Upsert:
         """The statement that writes these columns; the values come in the order of `known_by`, then of these, `spread` as in `_text`."""
         new, source = self._given((*self.known_by, *changed), spread)
         sets = [f"{name} = {new[name]}" for name in changed] + (["version = old.version + 1"] if self.fenced else [])
-        same = " and ".join(f"known.{name} = {new[name]}" for name in self.known_by)
-        found = f"lateral (select ctid from {self.table} known where {same} offset 0) found"
+        found = by_key(self.table, {name: new[name] for name in self.known_by})
         return f"update {self.table} as old set {', '.join(sets)} from {source}, {found} where old.ctid = found.ctid"
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Column, DateTime, Index, func
 from sqlmodel import Field, SQLModel
 
-from shared.database import PLUMBING
+from shared.database import PLUMBING, by_key
 from shared.errors import Problem
 from shared.messages import Message, Response
 
@@ -39,8 +39,7 @@ ANSWERED = (
 ANSWER = (
     "update inbox set status = given.status, response = given.response, content_type = given.content_type"
     " from unnest($2::text[], $3::text[], $4::int[], $5::bytea[], $6::text[]) as given(source, id, status, response, content_type)"
-    ", lateral (select ctid from inbox known where consumer = $1 and known.source = given.source and known.id = given.id offset 0) found"
-    " where inbox.ctid = found.ctid"
+    f", {by_key('inbox', {'consumer': '$1', 'source': 'given.source', 'id': 'given.id'})} where inbox.ctid = found.ctid"
 )
 NONE = Response(200, b"{}")
 REUSED = Problem(422, "idempotency-key-reused", "This Idempotency-Key was used for another request. Use a new key for a new request.")

@@ -9,9 +9,9 @@ import msgspec
 from shared.bells import rung
 from shared.errors import Problem
 from shared.messages import Message, Record
-from shared.parking import Parked
+from shared.parking import unread
 from shared.patience import patiently
-from shared.room import NOBODY, Room, Settle
+from shared.room import Room, Settle
 
 TAKE = "select seq, body from mailbox order by seq limit 500"
 TAKEN = "delete from mailbox where seq = any($1::bigint[])"
@@ -43,7 +43,7 @@ class Mailbox:
             try:
                 messages.append(self._message(seq, body))
             except (ValueError, RecursionError):  # msgspec's errors are such: a later release may have written it
-                unreadable.append(_unreadable(seq, body))
+                unreadable.append(unread(_record(seq, body), str(seq), f"{TOPIC}/{seq}"))  # nothing says what it belongs to
         settle = _taken({str(seq): seq for seq, _ in rows})
         if unreadable:
             await self.room.park(unreadable, settle)
@@ -65,13 +65,6 @@ class Mailbox:
 
 def _record(seq: int, body: bytes) -> Record:
     return Record(TOPIC, 0, seq, None, body, (), datetime.now(UTC))
-
-
-def _unreadable(seq: int, body: bytes) -> Parked:
-    """In a stream of its own: nothing says what it belongs to."""
-    stream = f"{TOPIC}/{seq}"
-    message = Message(body=None, aggregate=NOBODY, id=str(seq), source=TOPIC, record=_record(seq, body), stream=stream)
-    return Parked(message, "contract", "contract")
 
 
 def _taken(numbers: dict[str, int]) -> Settle:

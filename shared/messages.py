@@ -76,6 +76,8 @@ class Response(msgspec.Struct, frozen=True):
         return Response(problem.status, problem.body(), PROBLEM_TYPE)
 
 
+NOBODY = UUID(int=0)
+"""The aggregate of a message that concerns none, or none that we can tell."""
 DONE = Response(200, b"{}")
 
 

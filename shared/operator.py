@@ -116,9 +116,9 @@ async def release(stream: str, request: Request, caller: Operator) -> HttpRespon
     rows = await pool.fetch(parking.STREAM, stream)
     if not rows:
         raise NotFound
-    released, stopped, lines = 0, None, deque(rows)
-    while lines:
-        row = lines.popleft()
+    released, stopped, left = 0, None, deque(rows)
+    while left:
+        row = left.popleft()
         record = parking.record_of(row)
         event = StreamReleased(stream=stream, consumer=row["consumer"], reason=row["reason"], message=row["message"])
         settle = _forget(row["seq"], event, caller, message_of(request))
@@ -131,8 +131,8 @@ async def release(stream: str, request: Request, caller: Operator) -> HttpRespon
             stopped = clash.name
             break
         released += 1
-        if not lines and released < parking.MOST:  # what has come meanwhile waits behind nothing now
-            lines.extend(await pool.fetch(parking.STREAM, stream))
+        if not left and released < parking.MOST:  # what has come meanwhile waits behind nothing now
+            left.extend((await pool.fetch(parking.STREAM, stream))[: parking.MOST - released])
     waiting = await pool.fetchval(parking.WAITING, stream)
     return reply(Response.json(200, {"released": released, "parked": waiting, "stopped_by": stopped}))
 

@@ -9,7 +9,7 @@ from sqlalchemy import BigInteger, Boolean, Column, DateTime, Identity, Index, f
 from sqlmodel import Field, SQLModel
 
 from shared.database import PLUMBING
-from shared.messages import Message, Record
+from shared.messages import NOBODY, Message, Record
 
 
 class ParkedRow(SQLModel, table=True):
@@ -51,6 +51,13 @@ class Parked(msgspec.Struct, frozen=True):
     message: Message
     reason: str
     error: str
+
+
+def unread(record: Record, message: str, stream: str) -> Parked:
+    """A record that could not be turned into a message: which aggregate it concerns is known by its stream alone."""
+    return Parked(
+        Message(body=None, aggregate=NOBODY, id=message, source=record.topic, record=record, stream=stream), "contract", "contract"
+    )
 
 
 PARK = (

@@ -77,9 +77,7 @@ class Producer:
                 async with asyncio.timeout(15):
                     await producer.start()
             except BaseException:
-                with contextlib.suppress(Exception):
-                    async with asyncio.timeout(2):
-                        await producer.stop()
+                await _ended(producer)
                 raise
             self._inner, self._listed = producer, float("-inf")
         return self._inner
@@ -138,11 +136,15 @@ class Producer:
         """Nothing that is worth waiting for is under way: what arrived was waited for, and the rest must not be sent behind our back."""
         producer, self._inner, self.broken, self.leaderless = self._inner, None, False, set()
         if producer is not None:
-            await asyncio.wait([asyncio.create_task(_end(producer))], timeout=4)
+            await _ended(producer)
+
+
+async def _ended(producer: AIOKafkaProducer) -> None:
+    """In a task of its own: the library cancels its sender twice, and what comes of that must not end who waits."""
+    await asyncio.wait([asyncio.create_task(_end(producer))], timeout=4)
 
 
 async def _end(producer: AIOKafkaProducer) -> None:
-    """In a task of its own: the library cancels its sender twice, and what comes of that must not end who waits."""
     with contextlib.suppress(Exception):
         sender = producer._sender.sender_task  # noqa: SLF001 - `stop` would try for ever to send what is left
         if sender is not None:

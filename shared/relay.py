@@ -118,7 +118,7 @@ class Relay:
         await asyncio.sleep(REFUSED_SECONDS)
         self._back(place, rows)
 
-    async def _led(self, place: TopicPartition, rows: set[int]) -> None:
+    async def _until_led(self, place: TopicPartition, rows: set[int]) -> None:
         """Until the partition has a leader."""
         while self._aside.get(place) is rows and place in self.producer.leaderless:
             await asyncio.sleep(0.5)
@@ -220,7 +220,7 @@ class Relay:
         for place in waiting:
             if place not in under_way and place not in self._aside and not self.producer.leads(place):
                 self._aside[place] = set()
-                self._keep(self._led(place, self._aside[place]))
+                self._keep(self._until_led(place, self._aside[place]))
         for place in waiting.keys() & self._aside.keys():
             passed = [row["seq"] for row in waiting.pop(place)]
             self._aside[place].update(passed)

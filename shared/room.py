@@ -15,14 +15,13 @@ from shared import inbox, logs, outbox, parking, telemetry
 from shared.bells import Bells
 from shared.database import AGAIN, AWAY, LOCKED, REFUSED
 from shared.errors import Clash, Problem, Unavailable
-from shared.messages import Decision, Message, Moment, Note, Outgoing, Response
+from shared.messages import NOBODY, Decision, Message, Moment, Note, Outgoing, Response
 from shared.parking import Parked
 from shared.reference import Reference
 
 ATTEMPTS = 8
 SWEEP = 500
 SOONEST, LATEST = 0.005, 0.05  # seconds between two sweeps
-NOBODY = UUID(int=0)
 Settle = Callable[[Any, Sequence[Message]], Awaitable[None]]
 Beside = Callable[[Message, Mapping[UUID, Any]], Any]
 

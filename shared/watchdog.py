@@ -32,17 +32,11 @@ class Progress:
     Own assignment is looked at; without one, all partitions of the topic, because a lost assignment makes no progress either.
     A broker that does not answer is not being stuck: starting again would not help. But a consumer that cannot say where it
     is for so long, while the broker tells a new client who coordinates its group, is. Nor is a database that is away:
-    `waiting` says so of a group, and its clock starts anew. `hopeless` names a door inside that is stuck and reads no topic.
+    `waiting` says so of a group, and its clock starts anew. A door inside that reads no topic is stuck when `patience` calls it hopeless.
     """
 
-    def __init__(
-        self,
-        broker: KafkaBroker,
-        waiting: Callable[[str], bool],
-        seconds: float = STUCK_SECONDS,
-        hopeless: Callable[[float], str | None] = patience.hopeless,
-    ) -> None:
-        self.broker, self.waiting, self.seconds, self.hopeless = broker, waiting, seconds, hopeless
+    def __init__(self, broker: KafkaBroker, waiting: Callable[[str], bool], seconds: float = STUCK_SECONDS) -> None:
+        self.broker, self.waiting, self.seconds = broker, waiting, seconds
         self._moved: dict[tuple[str, TopicPartition], tuple[_Place, float]] = {}
         self._looked_at: tuple[str, Any] = ("", None)
         self._dumb: tuple[str, float] | None = None
@@ -53,7 +47,7 @@ class Progress:
             await asyncio.sleep(min(LOOK_SECONDS, self.seconds / 4))
             try:
                 async with asyncio.timeout(10):
-                    stuck = await self.look() or self.hopeless(self.seconds)
+                    stuck = await self.look() or patience.hopeless(self.seconds)
                 self._dumb = None
             except (KafkaError, TimeoutError):
                 stuck = await self._dumb_for_long()

@@ -9,11 +9,10 @@ from aiokafka import TopicPartition
 from aiokafka.errors import ProducerClosed
 
 from shared.producer import Producer, filled
-from tests.integration.shared.test_relay import empty, letter, put, refused, relaying
+from tests.integration.shared.test_relay import empty, letter, put, relaying
 from tests.support.broker import make_topics, until
 
 ROW = {"seq": 1, "key": b"k", "value": b"1", "headers": b"\x90"}
-__all__ = ["refused"]
 
 
 def library() -> set[asyncio.Task[object]]:

@@ -5,7 +5,6 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
-from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
 
@@ -14,7 +13,6 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin import NewTopic
 from aiokafka.cluster import ClusterMetadata
-from aiokafka.producer.sender import SendProduceReqHandler
 
 from deploy.topics import declared
 from shared import outbox, parking, producer
@@ -124,26 +122,6 @@ async def test_a_dead_letter_of_the_largest_record_is_sent_and_a_larger_one_is_p
     assert [tuple(row)[:3] for row in parked] == [("relay", topic, "too-large"), ("relay", small, "too-large")]
     assert parking.record_of(parked[0]).value == more.encode()
     assert len([entry for entry in caplog.records if "relay.too_large" in str(entry.msg)]) <= 2
-
-
-@pytest.fixture
-def refused(monkeypatch: pytest.MonkeyPatch) -> set[str]:
-    """Topics for which every answer of the broker is that it has too few replicas: the library tries again for ever."""
-    topics: set[str] = set()
-    real = SendProduceReqHandler.handle_response
-
-    def answered(handler: Any, response: Any) -> None:
-        changed = [
-            (topic, [(partition[0], TOO_FEW_REPLICAS, *partition[2:]) if topic in topics else partition for partition in partitions])
-            for topic, partitions in response.topics
-        ]
-        real(handler, SimpleNamespace(API_VERSION=response.API_VERSION, topics=changed))
-
-    monkeypatch.setattr(SendProduceReqHandler, "handle_response", answered)
-    return topics
-
-
-TOO_FEW_REPLICAS = 19
 
 
 async def test_a_partition_that_takes_nothing_holds_back_its_own_records_only(

@@ -1,6 +1,8 @@
 """What does a room promise, whatever the kind? Each test is one promise."""
 
 import asyncio
+import contextlib
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -96,11 +98,29 @@ async def test_what_is_behind_a_parked_message_of_its_stream_waits_in_order_and_
     assert [row["message"] for row in await pool.fetch("select message from parked order by seq")] == ["1", "2", "4"]
 
 
+@contextlib.asynccontextmanager
+async def locked_at_its_second_try(room: Room, counter: UUID, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
+    """Somebody else gets the lock of a counter when the room has tried once, and keeps it until the room has tried again."""
+    tries, together = [0], room._together  # noqa: SLF001 - to come in between
+    async with room.pool.acquire() as other:
+
+        async def tried(messages: Any, settle: Any) -> Any:
+            tries[0] += 1
+            if tries[0] != 2:
+                return await together(messages, settle)
+            async with other.transaction():
+                await other.execute("select from counter where id = $1 for update", counter)
+                return await together(messages, settle)
+
+        monkeypatch.setattr(room, "_together", tried)
+        yield
+
+
 async def test_nothing_overtakes_an_earlier_message_of_its_aggregate_that_finds_the_row_locked(
     room: Room, pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The database refuses one message of a batch, and before the rest is tried again somebody else has got the lock."""
-    locked, refused, free, tries, together = uuid4(), uuid4(), uuid4(), [0], room._together  # noqa: SLF001 - to come in between
+    locked, refused, free = uuid4(), uuid4(), uuid4()
     batch = [
         add(locked, note="first", id="1", record=record(1)),
         add(refused, 99, id="2", record=record(2)),
@@ -108,17 +128,7 @@ async def test_nothing_overtakes_an_earlier_message_of_its_aggregate_that_finds_
         add(free, id="4", record=record(4)),
     ]
     await room.handle([add(locked, note="begun")])
-    async with pool.acquire() as other:
-
-        async def tried(messages: Any, settle: Any) -> Any:
-            tries[0] += 1
-            if tries[0] != 2:
-                return await together(messages, settle)
-            async with other.transaction():
-                await other.execute("select from counter where id = $1 for update", locked)
-                return await together(messages, settle)
-
-        monkeypatch.setattr(room, "_together", tried)
+    async with locked_at_its_second_try(room, locked, monkeypatch):
         outcomes = await room.outcomes(batch)
     assert [isinstance(outcome, Unavailable) for outcome in outcomes] == [True, False, True, False]
     assert await pool.fetchval("select note from counter where id = $1", locked) == "begun"
@@ -130,20 +140,10 @@ async def test_nothing_overtakes_an_earlier_message_of_its_aggregate_that_finds_
 async def test_of_one_aggregate_the_second_half_of_a_batch_is_not_tried_while_the_first_finds_its_row_locked(
     room: Room, pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    counter, tries, together = uuid4(), [0], room._together  # noqa: SLF001 - to come in between
+    counter = uuid4()
     batch = [add(counter, amount, note=str(place), id=str(place), record=record(place)) for place, amount in enumerate((1, 99, 1))]
     await room.handle([add(counter, note="begun")])
-    async with pool.acquire() as other:
-
-        async def tried(messages: Any, settle: Any) -> Any:
-            tries[0] += 1
-            if tries[0] != 2:
-                return await together(messages, settle)
-            async with other.transaction():
-                await other.execute("select from counter where id = $1 for update", counter)
-                return await together(messages, settle)
-
-        monkeypatch.setattr(room, "_together", tried)
+    async with locked_at_its_second_try(room, counter, monkeypatch):
         outcomes = await room.outcomes(batch)
     assert [isinstance(outcome, Unavailable) for outcome in outcomes] == [True] * 3
     await room.handle(batch)

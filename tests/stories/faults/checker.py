@@ -155,7 +155,7 @@ def deliveries(found: Found, ledger: Ledger) -> Iterator[Finding]:
     yield from _repeated("one delivery per event, party and channel", places)
     done = Counter(row["id"] for row in rows if row["state"] == "delivered")
     yield from _same("notice.delivered once per delivery", done, Counter(e.data["delivery"] for e in found.of("notice.delivered")))
-    entries = {record.id for topic, records in found.topics.items() if topic.startswith("heli.agency.") for record in records}
+    entries = {record.id for records in found.feeds.values() for record in records}
     for row in rows:
         if row["state"] not in {"delivered", "ended"}:
             yield Finding(STUCK, "every delivery ends", f"{row['id']} to {row['party']} is {row['state']} ({row['last_error']})")
@@ -169,10 +169,7 @@ def feeds(found: Found, _: Ledger) -> Iterator[Finding]:
     """Numbers 1, 2, 3 ... without a gap; a record may lie there twice, but then under one id and one number."""
     last = {row["code"]: row["last"] for row in found.tables["numbers"]}
     party = {row["id"]: row["party"] for row in found.tables["deliveries"]}
-    for topic, records in found.topics.items():
-        if not topic.startswith("heli.agency."):
-            continue
-        code = topic.split(".")[2]
+    for code, records in found.feeds.items():
         numbers: dict[str, int] = {}
         first: dict[str, Record] = {}
         for record in records:
@@ -199,7 +196,7 @@ UNSAVED = frozenset({"heli.deadlines.stalled.v1", "heli.deadlines.recovered.v1"}
 
 def topics(found: Found, _: Ledger) -> Iterator[Finding]:
     """Every event of a journal lies in a topic and the other way round, as it was saved, and copies are byte-identical."""
-    place, own = {e.id: e for e in found.journal}, {t: r for t, r in found.topics.items() if not t.startswith("heli.agency.")}
+    place, own = {e.id: e for e in found.journal}, found.published
     first: dict[str, Record] = {}
     for record in itertools.chain.from_iterable(own.values()):
         known = first.setdefault(record.id, record)
@@ -235,7 +232,7 @@ def order(found: Found, _: Ledger) -> Iterator[Finding]:
     partitions: dict[tuple[str, bytes | None], set[int]] = defaultdict(set)
     newest: dict[tuple[str, str, str], Entry] = {}
     heard: set[str] = set()
-    for record in itertools.chain.from_iterable(part for topic, part in found.topics.items() if not topic.startswith("heli.agency.")):
+    for record in itertools.chain.from_iterable(found.published.values()):
         partitions[record.topic, record.key].add(record.partition)
         entry = place.get(record.id)
         if entry is None or record.id in heard:

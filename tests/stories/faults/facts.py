@@ -74,6 +74,9 @@ class Entry(NamedTuple):
     data: dict[str, Any]
 
 
+FEED = "heli.agency."
+
+
 @dataclass
 class Found:
     """Everything. `journal` is what stood there before the topics were read, `known` the ids of events and deliveries that stood there afterwards.
@@ -87,6 +90,16 @@ class Found:
     known: set[str]
     topics: dict[str, list[Record]]
     deadlocks: list[str]
+
+    @property
+    def feeds(self) -> dict[str, list[Record]]:
+        """The agencies' own topics, by the agency's code."""
+        return {topic.split(".")[2]: records for topic, records in self.topics.items() if topic.startswith(FEED)}
+
+    @property
+    def published(self) -> dict[str, list[Record]]:
+        """All other topics."""
+        return {topic: records for topic, records in self.topics.items() if not topic.startswith(FEED)}
 
     def of(self, kind: str) -> list[Entry]:
         return [entry for entry in self.journal if entry.type == f"heli.{kind}.v1"]
