@@ -147,6 +147,14 @@ class Leg(msgspec.Struct, frozen=True):
         over = self if self.held_until is None else self.resumed(at)
         return msgspec.structs.replace(over, ended=end, ended_at=at, end_code=code, rung_due=None)
 
+    def stands_from(self, now: datetime) -> datetime:
+        """From when a pause counts that is read now: from now, for a record's time is its writer's to choose.
+
+        From the end of a clock that has run out unseen since the pause was said, so that none runs out within it; and from no
+        moment of an earlier pause.
+        """
+        return max([min([now, *_paused_dues(self).values()]), *(over for _, over in self.held)])
+
     def on_hold(self, at: datetime, until: datetime, code: str) -> "Leg":
         """Its paused clocks run out so much later: what is stored is when they will, also while it is held."""
         return _postponed(msgspec.structs.replace(self, held_at=at, held_until=until, held_code=code), until - at)
@@ -257,10 +265,15 @@ class Leg(msgspec.Struct, frozen=True):
 
 
 def _postponed(leg: Leg, by: timedelta) -> Leg:
-    """Its paused clocks, unless they ran out or were met, later (or earlier) by so much."""
+    """Its paused clocks later (or earlier) by so much."""
+    return msgspec.structs.replace(leg, **{f"{clock}_due": due + by for clock, due in _paused_dues(leg).items()})
+
+
+def _paused_dues(leg: Leg) -> dict[str, datetime]:
+    """When the clocks run out that a pause puts off, unless they did or were met."""
     missed = leg.missed.split()
-    dues = {f"{clock}_due": _DUE[clock](leg) for clock in PAUSED if clock not in missed and not leg.met(clock)}
-    return msgspec.structs.replace(leg, **{name: due + by for name, due in dues.items() if due is not None})
+    dues = ((clock, _DUE[clock](leg)) for clock in PAUSED if clock not in missed and not leg.met(clock))
+    return {clock: due for clock, due in dues if due is not None}
 
 
 _IMPLIED = {fact: tuple(f"{name}_at" for name in FACTS[: place + 1]) for place, fact in enumerate(FACTS)}

@@ -29,12 +29,13 @@ def hold(body: TakeAnswer, case: Case, leg: Leg, at: Moment) -> Decision:
         raise RuleBroken("held-too-often", f"This duty was held {MOST} times: go on with it, or decline it.", state=leg.state)
     known: Knowledge = at.reference
     limit = known.rules[case.rules].limit_in(keys_up(known.regions, case.region)).held
-    most = known.days_of(case).due(min([at.now, *(since for since, _ in leg.held)]), limit).at
+    begun = leg.stands_from(at.now)
+    most = known.days_of(case).due(min([begun, *(since for since, _ in leg.held)]), limit).at
     if body.until is None or not at.now < body.until <= most:
         raise RuleBroken(
             "held-too-long", "It can be held until a time to come, and in all no longer than this.", state=leg.state, until=most
         )
-    moved = leg.on_hold(at.now, body.until, body.code or "other")
+    moved = leg.on_hold(begun, body.until, body.code or "other")
     event = LegHeld(
         **about(case, leg),
         at=at.received,

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 import msgspec
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from services.referral import handlers
@@ -13,6 +13,8 @@ from services.referral.domain.leg import Leg
 from services.referral.domain.regrading import raised
 from services.referral.handlers.holding import MOST
 from shared.calendar import Period
+from shared.contracts.moves import LegLapsed, LegResumed
+from shared.contracts.referral import LegOverdue
 from tests.unit.referral.acting import CALENDAR, CASE, HOUR, KNOWN, MINUTE, NOW, RULES, a_case, a_leg, act, answer, sweep
 from tests.unit.referral.test_chain import forward, last
 from tests.unit.referral.test_handlers import body
@@ -56,6 +58,30 @@ def test_two_pauses_of_one_duty_are_both_kept_and_the_last_may_be_open() -> None
     assert under_other_rules(twice, LATER + 3 * DAY).legs[1].active_due == BY_RULES + 3 * DAY
 
 
+def test_a_pause_that_was_said_in_time_and_read_after_the_clock_ran_out_lets_it_run_out_no_sooner_than_the_pause() -> None:
+    due, late = NOW + 8 * HOUR, NOW + 9 * HOUR
+    held = answer(accepted(), "held", late, age=HOUR + MINUTE, until=late + DAY).aggregate
+    leg = held.legs[1]
+    assert (leg.held_at, leg.active_due, leg.missed) == (due, late + DAY, "")
+    assert counted(leg, "active", NOW, EIGHT) == leg.active_due
+    assert sweep(held, late + DAY - MINUTE)[1] == []
+    assert [type(event) for event in sweep(held, late + DAY)[1][:3]] == [LegResumed, LegOverdue, LegLapsed]
+
+
+def test_the_limit_of_a_pause_is_counted_from_where_it_begins() -> None:
+    due, late = NOW + 8 * HOUR, NOW + 3 * DAY
+    refused = answer(accepted(), "held", late, age=late - due + MINUTE, until=late + 40 * DAY)
+    assert body(refused)["until"] == body(hold(accepted(), due + 40 * DAY, due - MINUTE))["until"]
+
+
+def test_a_pause_begins_behind_the_one_before_also_when_rules_have_changed_in_between() -> None:
+    leg = msgspec.structs.replace(accepted().legs[1], pauses=msgspec.json.encode([(NOW + 5 * HOUR, NOW + 8 * HOUR)]))
+    assert leg.stands_from(NOW + 7 * HOUR) == NOW + 8 * HOUR
+    assert msgspec.structs.replace(leg, active_due=NOW + 7 * HOUR).stands_from(NOW + 9 * HOUR) == NOW + 8 * HOUR
+    assert leg.stands_from(NOW + 9 * HOUR) == leg.active_due == NOW + 8 * HOUR
+
+
+@example([("held", 479, 1, 1)])
 @given(st.lists(st.tuples(st.sampled_from(("held", "resumed", "sweep")), st.integers(0, 40), st.integers(0, 90), st.integers(0, 300))))
 def test_a_clock_counted_again_is_what_it_was_however_often_and_late_it_was_held(steps: list[tuple[str, int, int, int]]) -> None:
     case, now = accepted(), LATER
@@ -66,7 +92,7 @@ def test_a_clock_counted_again_is_what_it_was_however_often_and_late_it_was_held
         leg = case.legs[1]
         assert "active" in leg.missed or counted(leg, "active", NOW, EIGHT) == leg.active_due
         assert leg.active_due is not None
-        assert leg.held_until is None or leg.held_until < leg.active_due, "no clock runs out while it stands still"
+        assert leg.held_until is None or leg.held_until <= leg.active_due, "no clock runs out while it stands still"
 
 
 def test_what_becomes_urgent_is_counted_from_then_without_the_pauses_before() -> None:
