@@ -12,6 +12,7 @@ from aiokafka.errors import ConsumerStoppedError, CorruptRecordException, KafkaE
 from aiokafka.protocol.fetch import FetchRequest
 
 from shared import logs
+from shared.linger import linger
 from shared.salvage import MARK, salvage
 
 BYTES = 1024 * 1024
@@ -40,6 +41,7 @@ class Consumer(AIOKafkaConsumer):  # type: ignore[misc] # aiokafka has no types
         self._handed: dict[TopicPartition, int] = {}  # a batch was handed out until there, and is neither committed nor sought back
         self._noted: dict[TopicPartition, int] = {}  # committed, and the broker does not know it yet
         self._under: Any = None  # the assignment for which both hold
+        self._batch = (float("-inf"), 0)  # when the last one was handed out, and of how many records
         self._told = float("-inf")
         self._telling: asyncio.Task[None] | None = None
         self._one_at_a_time = asyncio.Lock()
@@ -52,6 +54,8 @@ class Consumer(AIOKafkaConsumer):  # type: ignore[misc] # aiokafka has no types
     async def getmany(
         self, *partitions: TopicPartition, timeout_ms: int = 0, max_records: int | None = None
     ) -> dict[TopicPartition, list[ConsumerRecord[Any, Any]]]:
+        await linger(*self._batch)
+        self._batch = (float("-inf"), 0)
         if self._unsure:
             await self._rewind()
         try:
@@ -76,6 +80,7 @@ class Consumer(AIOKafkaConsumer):  # type: ignore[misc] # aiokafka has no types
         except Exception:
             self._unsure = True
             raise
+        self._batch = (time.monotonic(), sum(map(len, found.values())))
         if self._under is self._assigned():
             self._handed |= {partition: records[-1].offset + 1 for partition, records in found.items()}
         return found

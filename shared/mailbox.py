@@ -1,5 +1,6 @@
 """How does a service hear from its own relay that the broker has acknowledged? From a table, in the room's own transaction."""
 
+import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -8,6 +9,7 @@ import msgspec
 
 from shared.bells import rung
 from shared.errors import Problem
+from shared.linger import linger
 from shared.messages import Message, Record
 from shared.parking import unread
 from shared.patience import patiently
@@ -28,8 +30,9 @@ class Mailbox:
     async def run(self) -> None:
         while True:
             self.room.bells.mailbox.clear()
-            self._count = 0
+            self._count, began = 0, time.monotonic()
             await patiently(TOPIC, self._take)
+            await linger(began, self._count)
             if not self._count:
                 await rung(self.room.bells.mailbox, 0.2)
 

@@ -18,6 +18,7 @@ from aiokafka.errors import KafkaError, MessageSizeTooLargeError, ProducerClosed
 from shared import logs, telemetry
 from shared.bells import rung
 from shared.database import AGAIN, AWAY, LOCKED
+from shared.linger import linger
 from shared.messages import Record
 from shared.producer import RECORD_BYTES, TOO_LARGE, Batch, Producer, filled, headers_of, partition_of
 
@@ -68,25 +69,27 @@ class Relay:
         self.owner = uuid4().hex
         self._shards: list[int] = []
         self._claimed = float("-inf")
+        self._handed = 0  # rows, since the last rest
         self._aside: dict[TopicPartition, set[int]] = {}  # partitions that do not answer: rows under way there, or passed over since
         self._refusing: set[TopicPartition] = set()
         self._late: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
-        log = logs.get("relay")
         try:
             while True:
                 self.bell.clear()
+                began, self._handed = time.monotonic(), 0
                 try:
                     more = await self._stretch()
                 except (*AWAY, *AGAIN, *LOCKED, KafkaError) as reason:
-                    log.warning("relay.waits", error=type(reason).__name__)
+                    logs.get("relay").warning("relay.waits", error=type(reason).__name__)
                     await self._begin_anew()
                     await asyncio.sleep(0.5)
                     continue
                 if self.producer.broken:
                     await self._begin_anew()
                 elif not more:
+                    await linger(began, self._handed)
                     await rung(self.bell, 0.1)
         finally:
             try:
@@ -228,6 +231,7 @@ class Relay:
         full = [filled(producer, place, waiting[place]) for place in waiting if place not in under_way]
         with telemetry.relayed([row for one in full for row in one.rows], headers_of):
             batches = [await self.producer.send(one) for one in full]
+        self._handed += sum(len(batch.rows) for batch in batches)
         for batch in batches:
             under_way.add(batch.place)
             batch.sent.add_done_callback(partial(_freed, under_way, batch))

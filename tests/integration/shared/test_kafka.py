@@ -10,7 +10,7 @@ from faststream import Context
 from faststream.kafka import KafkaRouter
 from faststream.kafka.annotations import KafkaMessage
 
-from shared import broker
+from shared import broker, fetching
 from shared.broker import Listener, Read, Route, subscriber
 from shared.contracts.envelope import headers_of
 from shared.identifiers import uuid7
@@ -105,3 +105,19 @@ async def test_a_database_that_is_away_loses_no_record(
     await send(kafka_bootstrap, topic, wire(counter, 3))
     await until(lambda: pool.fetchval("select total = 3 from counter where id = $1", counter))
     assert len(turns) == 4
+
+
+async def test_a_consumer_lingers_for_what_it_was_handed_last_and_only_once(
+    listening: tuple[str, Room, UUID], pool: asyncpg.Pool, kafka_bootstrap: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    topic, _, counter = listening
+    lingered: list[int] = []
+
+    async def noted(_began: float, count: int) -> None:
+        lingered.append(count)
+
+    monkeypatch.setattr(fetching, "linger", noted)
+    await send(kafka_bootstrap, topic, *(wire(counter, 1) for _ in range(3)))
+    await until(lambda: sum(lingered) == 3)
+    await until(lambda: lingered[-5:] == [0] * 5)
+    assert (sum(lingered), await pool.fetchval("select total from counter where id = $1", counter)) == (3, 3)
