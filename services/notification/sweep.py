@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from opentelemetry.trace import Span
 
-from services.notification.channels.webhook import GONE, Attempt, Limits, Outcome, Webhooks
+from services.notification.channels.webhook import BUSY, GONE, Attempt, Limits, Outcome, Webhooks
 from services.notification.domain import Sending, endpoint_id
 from services.notification.handlers import AttemptEnded, EndpointGone
 from shared import logs, telemetry
@@ -17,11 +17,11 @@ from shared.patience import patiently
 from shared.room import TRANSIENT, Room
 from shared.settings import Settings
 
-LIMITS = Limits(wait=15.0)
+LIMITS = Limits(wait=25.0)
 """Waiting and exchange together end before `LEASE`, or every slow attempt would be made twice."""
-UNDER_WAY, OF_ONE = 4000, 500
-"""Attempts at once, most of them waiting for their host's turn, and of them for one party: a slow one must not take the places
-of all others. One more is left to its lease, which makes it again."""
+UNDER_WAY, SHARE = 4000, 3
+"""Attempts at once, most of them waiting for their host's turn. A party has at most a third as many as are free meanwhile: one alone
+1,000, each of seven slow ones 400, and as many are left for the next. One more is left to its lease, which makes it again."""
 GATHERED = 200
 GATHER_SECONDS = 0.05
 """An outcome waits so long for others: nobody waits for it, and a transaction for each costs more than the attempt."""
@@ -35,7 +35,8 @@ def webhooks(settings: Settings) -> Webhooks:
 class Sender:
     """The fourth door. Performs attempts after the commit that leased them and brings each outcome back as a message.
 
-    What is lost here (full, stopped, killed) is no loss: the lease passes and the next attempt has the same id.
+    What is lost here (full, busy, stopped, killed) is no loss: the lease passes and the next attempt has the same id. Nobody was
+    asked, so the schedule of failed attempts has nothing to do with it.
     """
 
     def __init__(self, notices: Room, endpoints: Room, channel: Webhooks) -> None:
@@ -51,7 +52,7 @@ class Sender:
             self._bringing = asyncio.create_task(self._bring(), name="send")
         of, left = Counter(self._attempts.values()), 0
         for sending in sends:
-            if not self._open or len(self._attempts) >= UNDER_WAY or of[sending.party] >= OF_ONE:
+            if not self._open or of[sending.party] >= (UNDER_WAY - len(self._attempts)) // SHARE:
                 left += 1
                 continue
             task = asyncio.create_task(self._perform(sending))
@@ -83,6 +84,8 @@ class Sender:
             _mark(span, outcome)
         finally:
             span.end()
+        if outcome.error == BUSY:
+            return
         trace = telemetry.traceparent_of(span)
         if outcome.status == GONE:
             gone = Message(body=EndpointGone(sending.url), aggregate=endpoint_id(sending.party), actor="send", traceparent=trace)

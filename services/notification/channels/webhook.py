@@ -30,6 +30,8 @@ SECRET_BYTES = range(24, 65)
 ANSWER_BYTES = 64 * 1024
 LONGEST_RETRY_AFTER = 3600.0
 GONE = 410
+BUSY = "busy"
+"""The slug of an attempt that was not made: its host's places were taken for as long as it may wait."""
 
 
 class Attempt(msgspec.Struct, frozen=True):
@@ -220,7 +222,7 @@ async def _drain(response: httpx.Response, deadline: float) -> None:
 _ERRORS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] = (
     (guard.AddressDenied, "address-denied"),
     (BadSecret, "secret"),
-    (_Busy, "busy"),
+    (_Busy, BUSY),
     ((TimeoutError, httpx.TimeoutException), "timeout"),
     (ssl.SSLError, "tls"),
     (gaierror, "dns"),

@@ -6,8 +6,9 @@ from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
+from services.notification.channels.webhook import BUSY, Outcome
 from services.notification.domain import Sending
-from services.notification.sweep import OF_ONE, UNDER_WAY, Sender
+from services.notification.sweep import UNDER_WAY, Sender
 from shared.errors import Problem, Unavailable
 from shared.messages import DONE, Message
 from shared.room import SWEEP
@@ -77,16 +78,39 @@ class Slow:
 async def test_a_party_whose_host_is_slow_does_not_take_the_places_of_all_others() -> None:
     channel: Any = Slow()
     sender = Sender(None, None, channel)  # type: ignore[arg-type]
-    for _ in range(2 * UNDER_WAY // SWEEP):
-        sender.take([sending("slow")] * SWEEP)
-    sender.take([sending("quick")])
-    await until(lambda: len(channel.asked) > OF_ONE)
-    assert (channel.asked.count("slow"), channel.asked.count("quick")) == (OF_ONE, 1)
+    slow = [f"slow-{number}" for number in range(5)]
+    for party in slow:
+        for _ in range(UNDER_WAY // SWEEP):
+            sender.take([sending(party)] * SWEEP)
+    sender.take([sending("quick")] * 200)
+    await until(lambda: "quick" in channel.asked)
+    assert channel.asked.count("slow-0") == UNDER_WAY // 4, "alone, it leaves three times as many"
+    assert [channel.asked.count(party) for party in slow] == sorted((channel.asked.count(party) for party in slow), reverse=True)
+    assert channel.asked.count("quick") == 200
     left: list[Any] = [*sender._attempts, sender._bringing]  # noqa: SLF001
     for task in left:
         task.cancel()
     await asyncio.gather(*left, return_exceptions=True)
     assert not sender._attempts  # noqa: SLF001
+
+
+class Busy:
+    """A channel that has no place for one party's attempt in time."""
+
+    async def perform(self, attempt: Any) -> Any:
+        return Outcome("retry", error=BUSY) if attempt.url == "busy" else Outcome("delivered", 200)
+
+
+async def test_an_attempt_for_which_there_was_no_place_is_left_to_its_lease_and_is_no_failed_one() -> None:
+    room: Any = Room()
+    sender = Sender(room, room, Busy())  # type: ignore[arg-type]
+    sender.take([sending("busy"), sending("free")])
+    async with asyncio.timeout(10):
+        await sender.settled()
+    assert len(room.recorded) == 1
+    left: list[Any] = [sender._bringing]  # noqa: SLF001
+    left[0].cancel()
+    await asyncio.gather(*left, return_exceptions=True)
 
 
 def sending(party: str) -> Sending:
