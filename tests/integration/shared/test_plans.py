@@ -4,9 +4,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 from uuid import UUID, uuid4
 
+from shared.bells import Bells
 from shared.database import connect
 from shared.messages import Message
 from shared.room import Room
+from shared.upkeep import INBOX_DAYS, OLD, SWEEP_ROWS, Upkeep
 from tests.support import toy
 from tests.support.toy import Add
 
@@ -28,6 +30,22 @@ async def test_a_plan_that_was_kept_while_the_tables_were_empty_still_reads_no_m
         for _ in range(10):
             await rows_read(room, [uuid4() for _ in range(500)])
         assert await rows_read(room, known, 0) <= first
+    finally:
+        await pool.close()
+
+
+async def test_old_inbox_rows_are_looked_for_at_the_old_end_whatever_the_plan(database: Callable[[str], Awaitable[str]]) -> None:
+    pool = await connect(await database("guardianship"), 1, "test")
+    try:
+        await pool.execute("alter table inbox set (autovacuum_enabled = off)")
+        keeper = Upkeep(pool, Bells())
+        for _ in range(RUNS):
+            await keeper.forget()
+        await pool.execute("insert into inbox (consumer, source, id) select 'toy', 'test', n::text from generate_series(1, 5000) n")
+        await pool.execute("select pg_stat_force_next_flush()")
+        async with pool.acquire() as db, db.transaction():
+            assert await db.execute(OLD, INBOX_DAYS, SWEEP_ROWS) == "DELETE 0"
+            assert await db.fetchval(READ) <= 1
     finally:
         await pool.close()
 
