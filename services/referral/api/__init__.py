@@ -23,5 +23,6 @@ from services.referral.api.directory import version_in
 __all__ = ["router", "version_in"]
 
 router = APIRouter()
-for part in (lists, joint, stats, ledgers, presses, claims, moves, legs, rungs, directory, imports, operations, stories, rules):
+# Asked in this order: first what agencies say all day. Trap: the `/legs/{leg}/{answer}` of `legs` matches what stands before it, too.
+for part in (presses, claims, moves, legs, lists, joint, stats, ledgers, rungs, directory, imports, operations, stories, rules):
     router.include_router(part.router)
