@@ -21,7 +21,7 @@ from shared.reference import Reference
 
 ATTEMPTS = 8
 SWEEP = 500
-SOONEST, LATEST = 0.005, 0.05  # seconds between two sweeps
+SOONEST, LATEST = 0.005, 0.05  # seconds between two looks of the time door
 Settle = Callable[[Any, Sequence[Message]], Awaitable[None]]
 Beside = Callable[[Message, Mapping[UUID, Any]], Any]
 
@@ -213,7 +213,8 @@ class Room:
             self.bells.relay.set()
         if any(type(stamped.event) is Note for stamped in work.events):
             self.bells.mailbox.set()
-        self.bells.time.set()
+        if any(new.next_due is not None and new.next_due <= work.now + timedelta(seconds=LATEST) for new in work.changed()):
+            self.bells.time.set()  # else the time door looks soon enough by itself
         for parked in work.parked:
             logs.get("room").error("message.parked", kind=self.kind.name, stream=parking.stream_of(parked.message), reason=parked.reason)
 
