@@ -53,7 +53,7 @@ class Look(msgspec.Struct, frozen=True):
 
 
 async def connect(url: str) -> asyncpg.Pool:
-    """Connections that cannot write and cannot wait for long."""
+    """Connections that cannot write, cannot wait for long and read along an index, however small the planner takes the table to be."""
     return await asyncpg.create_pool(
         url,
         min_size=0,
@@ -64,6 +64,8 @@ async def connect(url: str) -> asyncpg.Pool:
             "timezone": "UTC",
             "default_transaction_read_only": "on",
             "statement_timeout": str(STATEMENT_SECONDS * 1000),
+            "enable_seqscan": "off",
+            "enable_bitmapscan": "off",
         },
     )
 
