@@ -29,6 +29,8 @@ from shared.upkeep import Upkeep
 from shared.watchdog import Heartbeat, Progress
 
 DOORS = ("http", "events", "time", "send", "relay")
+SENT_SECONDS = 2.0
+"""For the relay, at the end, while the broker may be away: what is left then waits in the table."""
 
 
 class Service(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,6 +110,11 @@ async def _drain(service: Service, running: Sequence[asyncio.Task[None]]) -> Non
         with contextlib.suppress(Exception):
             async with asyncio.timeout(15):
                 await service.drain()
+    if any(task.get_name() == "relay" for task in running):
+        with contextlib.suppress(Exception):
+            async with asyncio.timeout(SENT_SECONDS):
+                while await service.pool.fetchval("select exists (select from outbox)"):  # noqa: ASYNC110 - the relay may be another process
+                    await asyncio.sleep(0.02)
     await _end(running)
     with contextlib.suppress(Exception):
         async with asyncio.timeout(5):
@@ -171,7 +178,13 @@ class _Server(uvicorn.Server):
 
 async def _http(service: Service, parts: dict[str, str], stop: asyncio.Event) -> None:
     config = uvicorn.Config(
-        service.api, host=service.settings.host, port=service.settings.port, access_log=False, log_config=None, timeout_graceful_shutdown=10
+        service.api,
+        host=service.settings.host,
+        port=service.settings.port,
+        access_log=False,
+        log_config=None,
+        proxy_headers=False,  # nobody asks where a request came from
+        timeout_graceful_shutdown=10,
     )
     server = _Server(config)
     parts["http"] = "up"
