@@ -24,10 +24,11 @@ ACCEPTED = "select count(*) from leg where accepted_at is not null"
 FOLLOWED = "select count(*) from report_leg where accepted_at is not null"
 QUIET = "select (not exists (select from outbox) and not exists (select from mailbox))::int"
 PATIENCE_SECONDS = 180
-WARM_UP = 2
+WARM_UP = 4
 """Rounds that do not count."""
-LOOK_SECONDS = 1.0
-"""Between two looks at the memory, each of which reads all of /proc and takes processor time from what is measured."""
+LOOK_SECONDS, WATCH_SECONDS = 0.3, 1.0
+"""Between two looks at what has been reached, and at the memory: each takes processor time from what is measured, one by counting
+all legs, one by reading all of /proc."""
 Memory = dict[str, float]
 
 
@@ -161,7 +162,7 @@ async def _watched(system: System, busy: Memory) -> AsyncIterator[None]:
         while True:
             for part, size in system.memory().items():
                 busy[part] = max(busy.get(part, 0.0), size)
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(WATCH_SECONDS)
 
     task = asyncio.create_task(watch())
     try:
@@ -173,4 +174,4 @@ async def _watched(system: System, busy: Memory) -> AsyncIterator[None]:
 async def _reached(system: System, name: str, query: str, wanted: int) -> None:
     async with asyncio.timeout(PATIENCE_SECONDS):
         while await system.pools[name].fetchval(query) < wanted:  # noqa: ASYNC110 - other processes bring it about
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(LOOK_SECONDS)
