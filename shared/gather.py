@@ -12,8 +12,10 @@ MOST = 200
 """Messages of one transaction."""
 WAITING = 5_000
 """Messages that may wait; one more is told to come again."""
-WORKERS = 2
-"""Transactions at a time: one commits while the other is filled."""
+SLOW_SECONDS = 0.2
+"""A transaction that takes longer waits for a lock, or for the database: nobody waits for it any more."""
+WORKERS = 4
+"""Transactions at a time, all but one of them slow."""
 
 
 class Gather:
@@ -23,7 +25,8 @@ class Gather:
         self.room = room
         self._waiting: deque[tuple[Message, asyncio.Future[Response]]] = deque()
         self._workers: set[asyncio.Task[None]] = set()
-        self._working = 0
+        self._next: asyncio.Task[None] | None = None
+        """The worker that takes the next batch; the others have a slow one and rest after it."""
 
     async def enter(self, message: Message) -> Response:
         """Returns the response to this message. Raises what became of it, or what keeps the database away."""
@@ -31,17 +34,26 @@ class Gather:
             raise Unavailable("Too many requests wait. Send the same request again.")
         future: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
         self._waiting.append((message, future))
-        if self._working < WORKERS:
-            self._working += 1
-            worker = asyncio.create_task(self._work())
-            self._workers.add(worker)
-            worker.add_done_callback(self._workers.discard)
+        self._begin()
         return await future
 
+    def _begin(self) -> None:
+        if self._waiting and self._next is None and len(self._workers) < WORKERS:
+            self._next = asyncio.create_task(self._work())
+            self._workers.add(self._next)
+
+    def _slow(self) -> None:
+        self._next = None
+        self._begin()
+
     async def _work(self) -> None:
-        while self._waiting:
+        me = asyncio.current_task()
+        while self._waiting and self._next in (None, me):
+            self._next = me
             batch = [self._waiting.popleft() for _ in range(min(MOST, len(self._waiting)))]
+            slow = asyncio.get_running_loop().call_later(SLOW_SECONDS, self._slow)
             outcomes = await self._outcomes([message for message, _ in batch])
+            slow.cancel()
             for (_, future), outcome in zip(batch, outcomes, strict=True):
                 if future.done():  # its caller went away: the effect stands all the same
                     continue
@@ -49,7 +61,10 @@ class Gather:
                     future.set_exception(outcome)
                 else:
                     future.set_result(outcome)
-        self._working -= 1  # here, not in a callback one turn later: who enters in that turn would wait for nobody
+        # Here, not in a callback one turn later: who enters in that turn would wait for nobody.
+        self._workers = {worker for worker in self._workers if worker is not me}
+        if self._next is me:
+            self._next = None
 
     async def _outcomes(self, messages: Sequence[Message]) -> Sequence[Outcome]:
         try:

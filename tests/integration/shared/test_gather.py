@@ -1,8 +1,10 @@
 """Do requests that wait share a transaction, each with its own outcome?"""
 
 import asyncio
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import asyncpg
 import msgspec
@@ -14,6 +16,7 @@ from shared.gather import Gather
 from shared.messages import Response
 from shared.room import Room
 from tests.integration.shared.test_room import add, count, total
+from tests.support.broker import until
 
 
 @pytest.fixture
@@ -37,6 +40,69 @@ async def test_who_waits_while_a_transaction_runs_shares_the_next(room: Room, po
     await door.enter(add(counter, id="alone", digest=b"d"))
     assert batches[-1] == 1
     assert await count(pool, "counter") == 101
+
+
+class Held:
+    """A room in which each transaction stays until it is let go; how many it had at once."""
+
+    def __init__(self, room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.ends: list[asyncio.Event] = []
+        self.sizes: list[int] = []
+        self._outcomes = room.outcomes
+        monkeypatch.setattr(room, "outcomes", self._held)
+
+    def begun(self, count: int) -> bool:
+        return len(self.ends) == count
+
+    async def _held(self, messages: Any, settle: Any = None) -> Any:
+        end = asyncio.Event()
+        self.ends.append(end)
+        self.sizes.append(len(messages))
+        await end.wait()
+        return await self._outcomes(messages, settle)
+
+
+def _entering(door: Gather, counters: Sequence[UUID]) -> list[asyncio.Task[Response]]:
+    return [asyncio.create_task(door.enter(add(counter, id=str(counter), digest=b"d"))) for counter in counters]
+
+
+async def test_one_transaction_runs_at_a_time_while_it_is_quick(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gather, "SLOW_SECONDS", 60.0)
+    door, held = Gather(room), Held(room, monkeypatch)
+    first = _entering(door, [uuid4()])
+    await until(lambda: held.sizes == [1])
+    rest = _entering(door, [uuid4() for _ in range(30)])
+    await asyncio.sleep(0.1)  # nothing tells that nothing begins
+    assert held.sizes == [1]
+    held.ends[0].set()
+    await until(lambda: held.sizes == [1, 30])
+    held.ends[1].set()
+    assert all(response.status == 200 for response in await asyncio.gather(*first, *rest))
+
+
+async def test_nobody_waits_for_a_transaction_that_is_slow(room: Room, pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also not who stood in line before it was known to be slow, and of many slow ones only so many run at once."""
+    monkeypatch.setattr(gather, "SLOW_SECONDS", 0.05)
+    door, held, counters = Gather(room), Held(room, monkeypatch), [uuid4() for _ in range(6)]
+    tasks = _entering(door, counters[:1])
+    await until(lambda: len(held.ends) == 1)
+    tasks += _entering(door, counters[1:2])
+    await until(lambda: len(held.ends) == 2)
+    held.ends[1].set()
+    assert (await tasks[1]).status == 200
+    assert not tasks[0].done()
+    for counter in counters[2:5]:
+        tasks += _entering(door, [counter])
+        await until(partial(held.begun, len(tasks)))
+    tasks += _entering(door, counters[5:])
+    await asyncio.sleep(0.2)  # nothing tells that nothing begins
+    assert len(held.ends) == gather.WORKERS + 1
+    held.ends[3].set()  # whoever has time again takes what waits
+    await until(lambda: len(held.ends) == 6)
+    for end in held.ends:
+        end.set()
+    assert all(response.status == 200 for response in await asyncio.gather(*tasks))
+    assert [await total(pool, counter) for counter in counters] == [1] * 6
 
 
 async def test_each_caller_gets_its_own_outcome_also_when_one_is_refused_by_the_database(room: Room, pool: asyncpg.Pool) -> None:
