@@ -19,6 +19,9 @@ BYTES = 1024 * 1024
 RECORDS = 500
 COMMIT_SECONDS = 0.1
 """The broker writes every commit into a log of its own: one for each batch costs a tenth of all that a report costs."""
+WAIT_SECONDS = 0.5
+"""For the first record. FastStream asks for a fiftieth of it, and after each empty poll sleeps as long again: that takes processor time
+from whoever works, and a record that comes meanwhile waits for its sleep to end."""
 STOP_SECONDS = 2.0
 """For the last commit of a consumer that stops while the broker may be away."""
 
@@ -56,6 +59,8 @@ class Consumer(AIOKafkaConsumer):  # type: ignore[misc] # aiokafka has no types
     ) -> dict[TopicPartition, list[ConsumerRecord[Any, Any]]]:
         await linger(*self._batch)
         self._batch = (float("-inf"), 0)
+        if not self._aside:  # what is set aside is looked at between two polls
+            timeout_ms = max(timeout_ms, round(WAIT_SECONDS * 1000))
         if self._unsure:
             await self._rewind()
         try:

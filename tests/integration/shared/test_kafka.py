@@ -1,11 +1,13 @@
 """Do records get in through a real Kafka one by one, whatever a stranger writes into them?"""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
+from aiokafka import AIOKafkaConsumer
 from faststream import Context
 from faststream.kafka import KafkaRouter
 from faststream.kafka.annotations import KafkaMessage
@@ -121,3 +123,23 @@ async def test_a_consumer_lingers_for_what_it_was_handed_last_and_only_once(
     await until(lambda: sum(lingered) == 3)
     await until(lambda: lingered[-5:] == [0] * 5)
     assert (sum(lingered), await pool.fetchval("select total from counter where id = $1", counter)) == (3, 3)
+
+
+async def test_a_consumer_without_records_waits_for_one_instead_of_asking_again_and_again(
+    listening: tuple[str, Room, UUID], pool: asyncpg.Pool, kafka_bootstrap: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    topic, _, counter = listening
+    await send(kafka_bootstrap, topic, wire(counter, 1))
+    await until(lambda: pool.fetchval("select total = 1 from counter where id = $1", counter))
+    polls: list[int] = []
+    getmany = AIOKafkaConsumer.getmany
+
+    async def counted(self: AIOKafkaConsumer, *given: Any, timeout_ms: int, max_records: int) -> Any:
+        polls.append(timeout_ms)
+        return await getmany(self, *given, timeout_ms=timeout_ms, max_records=max_records)
+
+    monkeypatch.setattr(AIOKafkaConsumer, "getmany", counted)
+    await asyncio.sleep(1.5)  # how often it asks meanwhile is the question
+    assert 1 <= len(polls) <= 4  # FastStream asks fifty times
+    await send(kafka_bootstrap, topic, wire(counter, 2))
+    await until(lambda: pool.fetchval("select total = 3 from counter where id = $1", counter))
