@@ -21,7 +21,7 @@ from shared.reference import Reference
 
 ATTEMPTS = 8
 SWEEP = 500
-SOONEST, LATEST = 0.005, 0.05  # seconds between two looks of the time door
+SOONEST, LATEST = 0.005, 0.1  # seconds between two looks of the time door
 Settle = Callable[[Any, Sequence[Message]], Awaitable[None]]
 Beside = Callable[[Message, Mapping[UUID, Any]], Any]
 
@@ -279,7 +279,7 @@ class Room:
         )
 
     async def _wait(self) -> float:
-        """Seconds until the next deadline, at most 50 ms, or one that another process armed would be missed; 0 when something is due."""
+        """Seconds until the next deadline, at most 0.1, or one that another process armed would be missed; 0 when something is due."""
         sql = f"select extract(epoch from min(next_due) - heli_now()) from {self.kind.table} where next_due is not null"
         seconds = await self.pool.fetchval(sql)
         return LATEST if seconds is None else 0.0 if seconds <= 0 else min(max(float(seconds), SOONEST), LATEST)
