@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -16,6 +16,7 @@ from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError, ProducerClosed
 
 from shared import logs, telemetry
+from shared.aside import Aside
 from shared.bells import rung
 from shared.database import AGAIN, AWAY, LOCKED
 from shared.linger import linger
@@ -54,6 +55,29 @@ ASIDE = (
 )
 
 
+class Stretch(msgspec.Struct):
+    """What is known while rows are read and sent without a rest.
+
+    `busy`: rows that were read and are still in the table. `waiting`: of them, those that wait for their partition's turn.
+    `under_way`: partitions that have a batch under way. `handed`: rows given to the producer. `drained`: nothing more was there.
+    """
+
+    busy: set[int] = msgspec.field(default_factory=set)
+    waiting: dict[TopicPartition, deque[Any]] = msgspec.field(default_factory=dict)
+    under_way: set[TopicPartition] = msgspec.field(default_factory=set)
+    handed: int = 0
+    drained: bool = False
+
+    @property
+    def takes_more(self) -> bool:
+        return not self.drained and sum(map(len, self.waiting.values())) < BATCH
+
+    def freed(self, batch: Batch, _sent: object = None) -> None:
+        """The next batch of a partition may go when the one before it has arrived; when that has failed, none goes with this producer."""
+        if batch.arrived:
+            self.under_way.discard(batch.place)
+
+
 class Relay:
     """Sends the outbox of one database. Several may run: each shard has one owner, by a lease row with a fence number.
 
@@ -69,18 +93,16 @@ class Relay:
         self.owner = uuid4().hex
         self._shards: list[int] = []
         self._claimed = float("-inf")
-        self._handed = 0  # rows, since the last rest
-        self._aside: dict[TopicPartition, set[int]] = {}  # partitions that do not answer: rows under way there, or passed over since
+        self._aside = Aside(bell)
         self._refusing: set[TopicPartition] = set()
-        self._late: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
         try:
             while True:
                 self.bell.clear()
-                began, self._handed = time.monotonic(), 0
+                began, stretch = time.monotonic(), Stretch()
                 try:
-                    more = await self._stretch()
+                    more = await self._send_all(stretch)
                 except (*AWAY, *AGAIN, *LOCKED, KafkaError) as reason:
                     logs.get("relay").warning("relay.waits", error=type(reason).__name__)
                     await self._begin_anew()
@@ -89,7 +111,7 @@ class Relay:
                 if self.producer.broken:
                     await self._begin_anew()
                 elif not more:
-                    await linger(began, self._handed)
+                    await linger(began, stretch.handed)
                     await rung(self.bell, 0.1)
         finally:
             try:
@@ -103,48 +125,22 @@ class Relay:
         refused, self._refusing = self._refusing, set()
         await self._let_go()
         for place in refused:
-            self._aside[place] = set()
-            self._keep(self._forgiven(place, self._aside[place]))
+            self._aside.put(place, _forgiven)
 
     async def _let_go(self) -> None:
-        for task in self._late:
-            task.cancel()
-        self._aside = {}
+        self._aside.clear()
         await self.producer.drop()
 
-    def _keep(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._late.add(task)
-        task.add_done_callback(self._late.discard)
-
-    async def _forgiven(self, place: TopicPartition, rows: set[int]) -> None:
-        await asyncio.sleep(REFUSED_SECONDS)
-        self._back(place, rows)
-
-    async def _until_led(self, place: TopicPartition, rows: set[int]) -> None:
-        """Until the partition has a leader."""
-        while self._aside.get(place) is rows and place in self.producer.leaderless:
-            await asyncio.sleep(0.5)
-            with contextlib.suppress(KafkaError, OSError):
-                await self.producer.look()
-        self._back(place, rows)
-
-    def _back(self, place: TopicPartition, rows: set[int]) -> None:
-        """A partition is read again, from the first row that was passed over."""
-        if self._aside.get(place) is rows:
-            del self._aside[place]
-            self.bell.set()
-
-    async def _stretch(self) -> bool:
+    async def _send_all(self, stretch: Stretch) -> bool:
         """Sends for a while, or until nothing is left; True when something may be left.
 
         Every reading begins at the lowest row that is not under way, never behind the last one read: a slower transaction may
         have committed smaller numbers meanwhile, a topic may have appeared, a shard may have been taken over, and a later
-        record of such a key must not overtake what was passed over.
+        record of such a key must not overtake what was passed over. After a reading that found all there was, none until the rest.
         """
         flying: set[asyncio.Task[None]] = set()
         try:
-            more = await self._send(flying)
+            more = await self._send(stretch, flying)
         finally:
             ended = await asyncio.gather(*flying, return_exceptions=True)
         for reason in ended:
@@ -152,23 +148,21 @@ class Relay:
                 raise reason
         return more
 
-    async def _send(self, flying: set[asyncio.Task[None]]) -> bool:
+    async def _send(self, stretch: Stretch, flying: set[asyncio.Task[None]]) -> bool:
         began = time.monotonic()
-        busy: set[int] = set()
-        waiting: dict[TopicPartition, deque[Any]] = {}
-        under_way: set[TopicPartition] = set()
         while time.monotonic() - began < STRETCH_SECONDS and not self.producer.broken:
             if await self._claim():
                 return True  # what was read may be another's to send
-            rows = await self._read(busy, waiting) if sum(map(len, waiting.values())) < BATCH else []
-            batches = await self._hand_over(busy, waiting, under_way) if waiting else []
+            if reads := stretch.takes_more:
+                await self._read(stretch)
+            batches = await self._hand_over(stretch) if stretch.waiting else []
             if batches:
-                flying.add(asyncio.create_task(self._settle(batches, busy)))
-            elif not rows and not flying:
+                flying.add(asyncio.create_task(self._settle(batches, stretch)))
+            elif not flying and (stretch.drained or not reads):
                 if self.producer.absent:
                     await self.producer.look()
                 return False
-            if flying and (not rows or len(flying) >= DEPTH):
+            if flying and (not reads or stretch.drained or len(flying) >= DEPTH):
                 done, _ = await asyncio.wait(flying, return_when=asyncio.FIRST_COMPLETED)
                 flying -= done
                 for task in done:
@@ -188,58 +182,62 @@ class Relay:
         self._shards, self._claimed = [row["shard"] for row in rows], began
         return not set(before) <= set(self._shards)
 
-    async def _read(self, busy: set[int], waiting: dict[TopicPartition, deque[Any]]) -> list[Any]:
+    async def _read(self, stretch: Stretch) -> None:
         """The next rows, each into the line of its partition. Those of a partition that is set aside are passed over."""
-        if not self._shards:
-            return []
-        aside = dict(self._aside)  # as it was when we asked: what is answered was chosen by it
-        passed = [seq for seqs in aside.values() for seq in seqs]
+        aside, passed = set(self._aside), self._aside.rows  # as it was when we asked: what is answered was chosen by it
         topics = {place.topic for place in aside} if len(passed) > PASSED else set()
-        rows = await self.pool.fetch(NEXT, self._shards, [*busy, *passed], sorted(self.producer.absent | topics), BATCH)
+        seen = [*stretch.busy, *passed]
+        rows = await self.pool.fetch(NEXT, self._shards, seen, sorted(self.producer.absent | topics), BATCH) if self._shards else []
+        stretch.drained = len(rows) < BATCH  # what comes now has company by the next stretch
         partitions = await self.producer.partitions(row["topic"] for row in rows) if rows else {}
-        passing = set(aside)
         for row in rows:
             topic = row["topic"]
             if topic not in partitions:
                 continue  # not busy: with its topic it is read again
             place = TopicPartition(topic, partition_of(row["key"], partitions[topic]))
-            if place in self._aside or place in passing:  # also one that has just answered: what was passed over comes first
-                passing.add(place)
+            if place in self._aside or place in aside:  # also one that has just answered: what was passed over comes first
+                aside.add(place)
                 if place in self._aside:
-                    self._aside[place].add(row["seq"])
+                    self._aside.pass_over(place, [row["seq"]])
                 continue
-            busy.add(row["seq"])
+            stretch.busy.add(row["seq"])
             if len(row["value"] or b"") + len(row["headers"]) > RECORD_BYTES:
                 await self._put_aside(row, MessageSizeTooLargeError())
             else:
-                waiting.setdefault(place, deque()).append(row)
-        return rows
+                stretch.waiting.setdefault(place, deque()).append(row)
 
-    async def _hand_over(self, busy: set[int], waiting: dict[TopicPartition, deque[Any]], under_way: set[TopicPartition]) -> list[Batch]:
+    async def _hand_over(self, stretch: Stretch) -> list[Batch]:
         """The first batch of every partition that has none under way."""
-        producer = await self.producer.ready()
+        producer, waiting = await self.producer.ready(), stretch.waiting
         if time.monotonic() - self._claimed > LEASE_SECONDS - 1:
             return []
         for place in waiting:
-            if place not in under_way and place not in self._aside and not self.producer.leads(place):
-                self._aside[place] = set()
-                self._keep(self._until_led(place, self._aside[place]))
-        for place in waiting.keys() & self._aside.keys():
+            if place not in stretch.under_way and place not in self._aside and not self.producer.leads(place):
+                self._aside.put(place, partial(self._led, place))
+        for place in waiting.keys() & set(self._aside):
             passed = [row["seq"] for row in waiting.pop(place)]
-            self._aside[place].update(passed)
-            busy.difference_update(passed)
-        full = [filled(producer, place, waiting[place]) for place in waiting if place not in under_way]
+            self._aside.pass_over(place, passed)
+            stretch.busy.difference_update(passed)
+        full = [filled(producer, place, waiting[place]) for place in waiting if place not in stretch.under_way]
         with telemetry.relayed([row for one in full for row in one.rows], headers_of):
             batches = [await self.producer.send(one) for one in full]
-        self._handed += sum(len(batch.rows) for batch in batches)
         for batch in batches:
-            under_way.add(batch.place)
-            batch.sent.add_done_callback(partial(_freed, under_way, batch))
+            stretch.handed += len(batch.rows)
+            stretch.under_way.add(batch.place)
+            batch.sent.add_done_callback(partial(stretch.freed, batch))
             if not waiting[batch.place]:
                 del waiting[batch.place]
         return batches
 
-    async def _settle(self, batches: Sequence[Batch], busy: set[int]) -> None:
+    async def _led(self, place: TopicPartition) -> bool:
+        """Returns when the partition has a leader."""
+        while place in self.producer.leaderless:
+            await asyncio.sleep(0.5)
+            with contextlib.suppress(KafkaError, OSError):
+                await self.producer.look()
+        return True
+
+    async def _settle(self, batches: Sequence[Batch], stretch: Stretch) -> None:
         """Waits a moment for the acknowledgements, and deletes what has them."""
         await asyncio.wait([batch.sent for batch in batches], timeout=SLOW_SECONDS)
         acked = [seq for batch in batches if batch.arrived for seq in batch.seqs]
@@ -249,25 +247,23 @@ class Relay:
             elif not batch.arrived:
                 await self._refused(batch)
         if acked and await self._gone(acked):
-            busy.difference_update(acked)
+            stretch.busy.difference_update(acked)
 
     def _set_aside(self, batch: Batch) -> None:
         logs.get("relay").error("relay.partition_waits", topic=batch.place.topic, partition=batch.place.partition)
-        rows = self._aside[batch.place] = set(batch.seqs)
-        self._keep(self._settle_late(batch, rows))
+        self._aside.put(batch.place, partial(self._settled, batch), batch.seqs)
 
-    async def _settle_late(self, batch: Batch, rows: set[int]) -> None:
+    async def _settled(self, batch: Batch) -> bool:
         """The library tries again until the broker answers or the partition has had no leader for too long."""
         await asyncio.wait([batch.sent])
         try:
-            if batch.arrived:
-                await self._gone(batch.seqs)
-            else:
+            if not batch.arrived:
                 await self._refused(batch)
-                return  # set aside until the producer is dropped
+                return False  # set aside until the producer is dropped
+            await self._gone(batch.seqs)
         except Exception as reason:  # noqa: BLE001 - whatever it is: its rows are read again
             logs.get("relay").warning("relay.waits", error=type(reason).__name__)
-        self._back(batch.place, rows)
+        return True
 
     async def _refused(self, batch: Batch) -> None:
         self.producer.failed(batch)
@@ -294,7 +290,6 @@ class Relay:
         await self.pool.execute(ASIDE, row["seq"], self.owner, row["topic"], stream, type(reason).__name__, msgspec.msgpack.encode(record))
 
 
-def _freed(under_way: set[TopicPartition], batch: Batch, _sent: object) -> None:
-    """The next batch of a partition may go when the one before it has arrived; when that has failed, none goes with this producer."""
-    if batch.arrived:
-        under_way.discard(batch.place)
+async def _forgiven() -> bool:
+    await asyncio.sleep(REFUSED_SECONDS)
+    return True

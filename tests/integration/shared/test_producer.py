@@ -39,7 +39,7 @@ async def test_a_relay_goes_on_with_another_one(pool: asyncpg.Pool, kafka_bootst
     refused.add(topic)
     await put(pool, letter(topic, "k", "1"))
     async with relaying(pool, kafka_bootstrap) as relay:
-        await until(lambda: bool(relay._aside))  # noqa: SLF001 - what it waits for is not to be seen from outside
+        await until(lambda: bool(set(relay._aside)))  # noqa: SLF001 - what it waits for is not to be seen from outside
         relay.producer.broken = True
         relay.bell.set()
         await until(lambda: not relay.producer.broken)
