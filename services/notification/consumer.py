@@ -10,9 +10,11 @@ from faststream.kafka.annotations import KafkaMessage
 
 from services.notification import store
 from services.notification.domain import agency_notice_id, refusal_notice_id
+from services.notification.domain.known import Known
 from shared.broker import Batch, Listener, Read, Route, Unreadable, subscriber
 from shared.contracts import directory, envelope, intake, moves, operations, referral, stories
 from shared.contracts.directory import AgencyChanged
+from shared.contracts.notification import REPORT_PROGRESSED
 from shared.messages import Message, Record
 from shared.room import Room, Settle
 
@@ -66,8 +68,7 @@ def referral_listener(notices: Room) -> Listener:
 
 
 def intake_listener(notices: Room) -> Listener:
-    routes = [Route(event, notices, of_report) for event in (intake.ReportStalled, intake.ReportProgressed)]
-    return Listener("notification", intake.TOPIC, routes, notices)
+    return ReportListener(notices)
 
 
 def operations_listener(notices: Room) -> Listener:
@@ -96,6 +97,26 @@ def answer_refused(event: referral.AnswerRefused, _: Read) -> Sequence[Message]:
 
 def of_report(event: intake.ReportStalled | intake.ReportProgressed, _: Read) -> Sequence[Message]:
     return [Message(body=event, aggregate=event.report)]
+
+
+class ReportListener(Listener):
+    """Progress becomes a message only for a reporter that has registered: it is a third of all records, and most reporters look by themselves.
+
+    Asked before the transaction: who registers meanwhile hears of what comes then.
+    """
+
+    def __init__(self, notices: Room) -> None:
+        routes = [Route(intake.ReportStalled, notices, of_report), Route(intake.ReportProgressed, notices, self._of_progress)]
+        super().__init__("notification", intake.TOPIC, routes, notices)
+        self._known: Known | None = None
+
+    async def apply(self, batch: Batch) -> None:
+        self._known = await self.rescue.reference.value(self.rescue.pool)
+        await super().apply(batch)
+
+    def _of_progress(self, event: intake.ReportProgressed, read: Read) -> Sequence[Message]:
+        heard = self._known is None or self._known.channels(REPORT_PROGRESSED, event.party)
+        return of_report(event, read) if heard else []
 
 
 class DirectoryListener(Listener):

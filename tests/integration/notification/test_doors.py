@@ -6,6 +6,10 @@ import msgspec
 import pytest
 
 from services.notification.domain import Links
+from shared.contracts import intake
+from shared.contracts.envelope import headers_of
+from shared.identifiers import uuid7
+from shared.messages import Record
 from tests.integration.notification.conftest import Notification
 from tests.support import notices
 from tests.support.notices import LEG, REPORT
@@ -162,3 +166,19 @@ async def test_no_log_line_holds_a_link_an_address_or_a_secret(notification: Not
     assert (delivery.state, delivery.last_error) == ("due", "connection")
     printed = "".join(capsys.readouterr())
     assert not any(text in printed for text in ("canary", secret, "/links/"))
+
+
+def _record(event: intake.ReportProgressed) -> Record:
+    now = datetime.now(UTC)
+    headers = tuple(headers_of(event, id=uuid7(), at=now, traceparent=""))
+    return Record(intake.TOPIC, 0, 0, event.key.encode(), msgspec.json.encode(event), headers, now)
+
+
+async def test_progress_costs_a_row_only_once_its_reporter_has_registered(notification: Notification) -> None:
+    listener, event = notification.service.listeners[intake.TOPIC], notices.progressed()
+    await listener.apply([_record(event)])
+    assert await notification.pool.fetchval("select count(*) from inbox") == 0
+    assert (await notification.register(event.party, url="http://127.0.0.1:9/", kind="reporter")).status_code == 201
+    await listener.apply([_record(event)])
+    assert await notification.pool.fetchval("select count(*) from inbox where source = $1", intake.TOPIC) == 1
+    assert await notification.pool.fetchval("select party from delivery") == event.party
