@@ -1,7 +1,7 @@
 """On what does every figure stand? One PostgreSQL and one Kafka for the whole run, and referral joined in this process as it runs."""
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -98,9 +98,9 @@ class Ground:
             await places.drop_database(server, url)
 
     @asynccontextmanager
-    async def pool(self, url: str, size: int = 4) -> AsyncIterator[asyncpg.Pool]:
+    async def pool(self, url: str, size: int = 4, settings: Mapping[str, str] | None = None) -> AsyncIterator[asyncpg.Pool]:
         """Plain connections, for floors and for looking."""
-        pool = await asyncpg.create_pool(url, min_size=0, max_size=size, server_settings={"timezone": "UTC"})
+        pool = await asyncpg.create_pool(url, min_size=0, max_size=size, server_settings={"timezone": "UTC", **(settings or {})})
         try:
             yield pool
         finally:
