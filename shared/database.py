@@ -86,6 +86,7 @@ def by_key(table: str, key: Mapping[str, str]) -> str:
 
     Trap: a plain join is PostgreSQL's to turn round, and a plan from when the table was empty reads all of it for every
     batch. Behind `offset 0` it looks each row up. The row must be locked, or nobody else's: its place is read before it is changed.
+    (The same trap elsewhere: upkeep asks for the oldest row first, and the auditor forbids its connections to read whole tables.)
     """
     same = " and ".join(f"known.{name} = {value}" for name, value in key.items())
     return f"lateral (select ctid from {table} known where {same} offset 0) found"

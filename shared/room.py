@@ -9,38 +9,20 @@ from uuid import UUID
 
 import asyncpg
 import msgspec
-from opentelemetry.trace import Span
 
 from shared import inbox, logs, outbox, parking, telemetry
 from shared.bells import Bells
 from shared.database import AGAIN, AWAY, LOCKED, REFUSED
 from shared.errors import Clash, Problem, Unavailable
-from shared.messages import NOBODY, Decision, Message, Moment, Note, Outgoing, Response
+from shared.messages import NOBODY, Message, Note, Outgoing, Response
 from shared.parking import Parked
 from shared.reference import Reference
+from shared.work import Kind, Work
 
 ATTEMPTS = 8
 SWEEP = 500
 SOONEST, LATEST = 0.005, 0.1  # seconds between two looks of the time door
 Settle = Callable[[Any, Sequence[Message]], Awaitable[None]]
-Beside = Callable[[Message, Mapping[UUID, Any]], Any]
-
-
-class Kind(msgspec.Struct, frozen=True, kw_only=True):
-    """One kind of aggregate. `load` locks in id order; `due` skips what is locked; `save` writes changed rows; the rest is pure.
-
-    `beside`, asked before `load`: what else a decision must see, for each message and the aggregates as the batch has them by then.
-    """
-
-    name: str
-    table: str
-    load: Callable[[Any, list[UUID]], Awaitable[dict[UUID, Any]]]
-    save: Callable[[Any, dict[UUID, Any], list[Any]], Awaitable[None]]
-    decide: Callable[[Any, Message, Moment], Decision]
-    due: Callable[[Any, int], Awaitable[dict[UUID, Any]]]
-    tick: Callable[[Any, Moment], Decision]
-    labels: Callable[[Any], dict[str, str]] = lambda _: {}
-    beside: Callable[[Any, Sequence[Message]], Awaitable[Beside | None]] | None = None
 
 
 class Swept(msgspec.Struct, frozen=True):
@@ -55,66 +37,6 @@ Outcome = Response | Exception
 """What became of one message."""
 
 
-class _Work:
-    """One transaction's work in memory."""
-
-    def __init__(self, kind: Kind, loaded: Any, now: datetime, wall: datetime, reference: Any, beside: Beside | None = None) -> None:
-        self.kind, self.loaded, self.now, self.wall, self.reference, self.beside = kind, loaded, now, wall, reference, beside
-        self.current: dict[UUID, Any] = dict(loaded)
-        self.events: list[outbox.Stamped] = []
-        self.sends: list[Any] = []
-        self.parked: list[Parked] = []
-        self.answers: list[tuple[Message, Response]] = []
-        self.spans: list[tuple[Span, Any, Any]] = []
-
-    def moment(self, aggregate: Any, received: datetime | None, actor: str, span: Span) -> Moment:
-        now = max(self.now, aggregate.changed_at) if aggregate is not None else self.now
-        age = max(self.wall - received, timedelta(0)) if received is not None else timedelta(0)
-        return Moment(now, now - age, self.reference, actor, telemetry.traceparent_of(span))
-
-    def apply(self, message: Message) -> None:
-        aggregate = self.current.get(message.aggregate)
-        name, kind = (f"process {message.record.topic}", "consumer") if message.record else (f"apply {self.kind.name}", "internal")
-        back = [aggregate.trace] if aggregate is not None else []  # a later act goes back to the one that made the aggregate
-        span = telemetry.begin(name, kind, parent=message.traceparent, links=back)
-        moment = self.moment(aggregate, message.received, message.actor, span)
-        if self.beside is not None:
-            moment = msgspec.structs.replace(moment, beside=self.beside(message, self.current))
-        try:
-            decision = self.kind.decide(aggregate, message, moment)
-        except Problem as refusal:  # also not-found: an answer for its own caller, who shares the transaction with others
-            if message.released:  # it stays parked where it is, in its order
-                raise
-            telemetry.fail(span, refusal.slug)
-            if message.record is not None:
-                self.parked.append(Parked(message, "rule", refusal.slug))
-            self.answers.append((message, Response.of(refusal)))
-            self.spans.append((span, aggregate, message.body))
-            return
-        self.take(message.aggregate, decision, moment, span, message.body)
-        self.answers.append((message, decision.response))
-
-    def take(self, key: UUID, decision: Decision, moment: Moment, span: Span, body: Any = None) -> None:
-        new = decision.aggregate
-        if new is not None and new is not self.current.get(key):
-            new = msgspec.structs.replace(new, changed_at=moment.now)
-            self.current[key] = new
-        stamped = (outbox.stamp(e, actor=moment.actor, traceparent=moment.traceparent, at=moment.now) for e in decision.events)
-        self.events.extend(stamped)
-        self.sends.extend(decision.sends)
-        self.spans.append((span, new, body))
-
-    def changed(self) -> list[Any]:
-        return [new for key, new in self.current.items() if new is not None and new is not self.loaded.get(key)]
-
-    def finish(self) -> None:
-        """Spans end after the commit: what was rolled back never happened."""
-        for span, aggregate, body in self.spans:
-            if span.is_recording():
-                telemetry.label(span, {**(self.kind.labels(aggregate) if aggregate is not None else {}), **_named(body)})
-                span.end()
-
-
 class Room:
     """The unit of work over a batch, for one kind of aggregate. Three doors hand it messages; it knows none of them."""
 
@@ -124,7 +46,8 @@ class Room:
 
     async def handle(self, messages: Sequence[Message], settle: Settle | None = None) -> list[Response]:
         """After this returns every message has had its effect once, or is parked, or is refused. Raises what is transient."""
-        for outcome in (outcomes := await self.outcomes(messages, settle)):
+        outcomes = await self.outcomes(messages, settle)
+        for outcome in outcomes:
             if isinstance(outcome, Exception):
                 raise outcome
         return [outcome for outcome in outcomes if isinstance(outcome, Response)]
@@ -189,7 +112,7 @@ class Room:
             going, waiting = await parking.behind(db, self.kind.name, fresh)
             beside = await self.kind.beside(db, going) if self.kind.beside and going else None
             loaded = await self.kind.load(db, sorted({m.aggregate for m in going})) if going else {}
-            work = _Work(self.kind, loaded, *await self.reference.moment(db), beside)
+            work = Work(self.kind, loaded, *await self.reference.moment(db), beside)
             for message in going:
                 if parking.stuck(message, work.parked):
                     work.parked.append(Parked(message, "behind", "behind"))
@@ -203,11 +126,11 @@ class Room:
         self._after(work)
         return inbox.given(messages, work.answers, old)
 
-    async def _save(self, db: Any, work: _Work) -> None:
+    async def _save(self, db: Any, work: Work) -> None:
         await self.kind.save(db, work.loaded, work.changed())
         await outbox.save(db, work.events)
 
-    def _after(self, work: _Work) -> None:
+    def _after(self, work: Work) -> None:
         work.finish()
         if work.events:
             self.bells.relay.set()
@@ -241,13 +164,14 @@ class Room:
             return await self.sweep(limit // 2) if limit > 1 else await self._swept(0)
 
     async def _swept(self, limit: int) -> Swept:
-        if (wait := await self._wait()) > 0:  # asked before a transaction is begun: most sweeps find nothing
+        wait = await self._wait()
+        if wait > 0:  # asked before a transaction is begun: most sweeps find nothing
             return Swept(0, (), wait)
         async with self.pool.acquire() as db, db.transaction():
             loaded = await self.kind.due(db, max(limit, 1))
             if not loaded:  # somebody else has it
                 return Swept(0, (), SOONEST)
-            work = _Work(self.kind, loaded, *await self.reference.moment(db))
+            work = Work(self.kind, loaded, *await self.reference.moment(db))
             failed = [key for key in loaded if not limit or not self._tick(work, key)]
             await self._save(db, work)
             for key in failed:
@@ -255,7 +179,7 @@ class Room:
         self._after(work)
         return Swept(len(loaded), tuple(work.sends), 0.0)
 
-    def _tick(self, work: _Work, key: UUID) -> bool:
+    def _tick(self, work: Work, key: UUID) -> bool:
         aggregate = work.current[key]
         span = telemetry.begin(f"tick {self.kind.name}", "internal", links=[aggregate.trace])
         moment = work.moment(aggregate, None, "time", span)
@@ -283,12 +207,6 @@ class Room:
         sql = f"select extract(epoch from min(next_due) - heli_now()) from {self.kind.table} where next_due is not null"
         seconds = await self.pool.fetchval(sql)
         return LATEST if seconds is None else 0.0 if seconds <= 0 else min(max(float(seconds), SOONEST), LATEST)
-
-
-def _named(body: Any) -> dict[str, str]:
-    """What a message itself says of its report and case: it may meet no aggregate, or one with many cases."""
-    found = {f"heli.{name}": getattr(body, name, None) for name in ("report", "case")}
-    return {name: str(value) for name, value in found.items() if isinstance(value, UUID)}
 
 
 TRANSIENT = (*AWAY, Unavailable)

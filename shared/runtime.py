@@ -113,12 +113,16 @@ async def _drain(service: Service, running: Sequence[asyncio.Task[None]]) -> Non
     if any(task.get_name() == "relay" for task in running):
         with contextlib.suppress(Exception):
             async with asyncio.timeout(SENT_SECONDS):
-                while await service.pool.fetchval("select exists (select from outbox)"):  # noqa: ASYNC110 - the relay may be another process
-                    await asyncio.sleep(0.02)
+                await _sent(service.pool)
     await _end(running)
     with contextlib.suppress(Exception):
         async with asyncio.timeout(5):
             await service.pool.close()
+
+
+async def _sent(pool: asyncpg.Pool) -> None:
+    while await pool.fetchval("select exists (select from outbox)"):  # noqa: ASYNC110 - other processes may write, and send
+        await asyncio.sleep(0.02)
 
 
 async def _end(running: Sequence[asyncio.Task[None]]) -> None:

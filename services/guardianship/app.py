@@ -8,9 +8,10 @@ from shared import broker, database, http, operator
 from shared.bells import Bells
 from shared.database import engine_url
 from shared.reference import Reference
-from shared.room import Kind, Room
+from shared.room import Room
 from shared.runtime import Service
 from shared.settings import Settings
+from shared.work import Kind
 
 
 def labels(child: Child) -> dict[str, str]:

@@ -10,9 +10,10 @@ from shared.bells import Bells
 from shared.database import engine_url
 from shared.gather import Gather
 from shared.reference import Reference
-from shared.room import Kind, Room
+from shared.room import Room
 from shared.runtime import Service
 from shared.settings import Settings
+from shared.work import Kind
 
 
 def labels(report: Report) -> dict[str, str]:

@@ -35,8 +35,8 @@ def webhooks(settings: Settings) -> Webhooks:
 class Sender:
     """The fourth door. Performs attempts after the commit that leased them and brings each outcome back as a message.
 
-    What is lost here (full, busy, stopped, killed) is no loss: the lease passes and the next attempt has the same id. Nobody was
-    asked, so the schedule of failed attempts has nothing to do with it.
+    What is lost here (full, busy, stopped, killed) is no loss: the lease passes and the next attempt has the same id, by which its
+    receiver knows it again. It counts as no failure: nobody was asked, or what he answered is not known.
     """
 
     def __init__(self, notices: Room, endpoints: Room, channel: Webhooks) -> None:

@@ -20,9 +20,10 @@ from shared.mailbox import Mailbox
 from shared.messages import Message
 from shared.reference import Reference
 from shared.regions import Regions
-from shared.room import Kind, Room
+from shared.room import Room
 from shared.runtime import Service
 from shared.settings import Settings
+from shared.work import Kind
 
 RULES = Path(__file__).parent / "rules"
 CHUNK = 500

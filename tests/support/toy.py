@@ -15,7 +15,8 @@ from shared.database import Upsert, columns_of
 from shared.errors import RuleBroken
 from shared.messages import Decision, Message, Moment, Response
 from shared.reference import Reference
-from shared.room import Kind, Room
+from shared.room import Room
+from shared.work import Kind
 
 
 class Added(Event, frozen=True, kw_only=True):

@@ -22,7 +22,7 @@ from services.referral.store import CASE, whole
 from services.referral.tables import CaseRow, LegRow
 from shared.identifiers import derived_child_id
 from shared.messages import Message
-from shared.room import Beside
+from shared.work import Beside
 
 LOCK = "select pg_advisory_xact_lock(hashtextextended(key, 6)) from unnest($1::text[]) as key"
 ABOUT = "select id, child, story from case_file where id = any($1::uuid[])"

@@ -4,9 +4,10 @@ from typing import Any
 from uuid import uuid4
 
 import asyncpg
+import msgspec
 import pytest
 
-from shared import patience, room
+from shared import patience
 from shared.database import AWAY
 from shared.errors import Clash, Problem, Unavailable
 from shared.messages import Message, Response
@@ -50,7 +51,7 @@ def striking(pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch) -> Any:
         from tests.support import toy
 
         struck = toy.room(pool)
-        monkeypatch.setattr(struck, "kind", room.Kind(**{n: getattr(toy.KIND, n) for n in toy.KIND.__struct_fields__} | {"load": load}))
+        monkeypatch.setattr(struck, "kind", msgspec.structs.replace(toy.KIND, load=load))
         return struck
 
     return make
