@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections import Counter
 from collections.abc import Sequence
 
@@ -12,6 +13,7 @@ from services.notification.domain import Sending, endpoint_id
 from services.notification.handlers import AttemptEnded, EndpointGone
 from shared import logs, telemetry
 from shared.errors import Unavailable
+from shared.linger import linger
 from shared.messages import Message, Response
 from shared.patience import patiently
 from shared.room import TRANSIENT, Room
@@ -23,8 +25,7 @@ UNDER_WAY, SHARE = 4000, 3
 """Attempts at once, most of them waiting for their host's turn. A party has at most a third as many as are free meanwhile: one alone
 1,000, each of seven slow ones 400, and as many are left for the next. One more is left to its lease, which makes it again."""
 GATHERED = 200
-GATHER_SECONDS = 0.05
-"""An outcome waits so long for others: nobody waits for it, and a transaction for each costs more than the attempt."""
+"""Outcomes of one transaction: one for each would cost more than the attempt."""
 DRAIN_SECONDS = 12.0
 
 
@@ -96,14 +97,14 @@ class Sender:
     async def _bring(self) -> None:
         """Outcomes that came meanwhile share a transaction."""
         while True:
-            batch = [await self._outcomes.get()]
-            if self._outcomes.qsize() < GATHERED - 1:
-                await asyncio.sleep(GATHER_SECONDS)
+            batch, began = [await self._outcomes.get()], time.monotonic()
             while len(batch) < GATHERED and not self._outcomes.empty():
                 batch.append(self._outcomes.get_nowait())
             await _hand(self.notices, batch)
             for _ in batch:
                 self._outcomes.task_done()
+            if self._outcomes.qsize() < GATHERED:
+                await linger(began, len(batch))
 
 
 async def _hand(room: Room, messages: Sequence[Message]) -> None:

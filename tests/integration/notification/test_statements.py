@@ -5,7 +5,6 @@ from uuid import UUID, uuid4
 import msgspec
 import pytest
 
-from services.notification import sweep
 from services.notification.channels.webhook import Attempt, Outcome
 from shared.identifiers import case_id, leg_id, uuid7
 from shared.messages import Message
@@ -35,7 +34,6 @@ async def test_legs_are_told_attempted_and_delivered_with_so_many_statements_wha
         return Outcome("delivered", 200)
 
     monkeypatch.setattr(notification.sender.channel, "perform", taken)
-    monkeypatch.setattr(sweep, "GATHER_SECONDS", 0.2)
     assert (await notification.register("police-county", url="http://127.0.0.1:9/", feed=True)).status_code == 201
     assert notification.service.mailbox is not None
     sent = await sent_by(notification.pool)
