@@ -114,6 +114,10 @@ class ReportListener(Listener):
         self._known = await self.rescue.reference.value(self.rescue.pool)
         await super().apply(batch)
 
+    async def release(self, record: Record, consumer: str, message: str, settle: Settle) -> None:
+        self._known = await self.rescue.reference.value(self.rescue.pool)
+        await super().release(record, consumer, message, settle)
+
     def _of_progress(self, event: intake.ReportProgressed, read: Read) -> Sequence[Message]:
         heard = self._known is None or self._known.channels(REPORT_PROGRESSED, event.party)
         return of_report(event, read) if heard else []

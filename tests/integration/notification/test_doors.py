@@ -1,6 +1,8 @@
 """Do the HTTP door and the page behind a one-tap link let in whom they should, and say what they should?"""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 import pytest
@@ -8,8 +10,9 @@ import pytest
 from services.notification.domain import Links
 from shared.contracts import intake
 from shared.contracts.envelope import headers_of
+from shared.errors import Problem
 from shared.identifiers import uuid7
-from shared.messages import Record
+from shared.messages import Message, Record
 from tests.integration.notification.conftest import Notification
 from tests.support import notices
 from tests.support.notices import LEG, REPORT
@@ -182,3 +185,19 @@ async def test_progress_costs_a_row_only_once_its_reporter_has_registered(notifi
     await listener.apply([_record(event)])
     assert await notification.pool.fetchval("select count(*) from inbox where source = $1", intake.TOPIC) == 1
     assert await notification.pool.fetchval("select party from delivery") == event.party
+
+
+async def test_parked_progress_is_released_to_a_reporter_that_has_registered_since(notification: Notification) -> None:
+    listener, event = notification.service.listeners[intake.TOPIC], notices.progressed()
+    await listener.apply([_record(event)])
+    record, left = _record(event), list[Message]()
+
+    async def leaves(_: Any, messages: Sequence[Message]) -> None:
+        left.extend(messages)
+
+    (name,) = [value.decode() for header, value in record.headers if header == "ce_id" and value]
+    with pytest.raises(Problem, match="no-listener"):
+        await listener.release(record, notification.notices.kind.name, name, leaves)
+    assert (await notification.register(event.party, url="http://127.0.0.1:9/", kind="reporter")).status_code == 201
+    await listener.release(record, notification.notices.kind.name, name, leaves)
+    assert ([message.id for message in left], await notification.pool.fetchval("select party from delivery")) == ([name], event.party)
