@@ -93,6 +93,25 @@ async def test_what_one_reading_holds_is_sent_without_another(
     assert await empty(pool)
 
 
+async def test_while_a_partition_has_its_turn_the_relay_waits_for_it(
+    pool: asyncpg.Pool, kafka_bootstrap: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One partition takes one batch at a time: to ask meanwhile whether it takes the next keeps everything else from running."""
+    topic, relay, asked = f"turns-{uuid4().hex}", Relay(pool, kafka_bootstrap, asyncio.Event(), asyncio.Event()), list[int]()
+    await make_topics(kafka_bootstrap, topic, partitions=1)
+    hand_over = relay._hand_over  # noqa: SLF001 - how often it is asked is not to be seen from outside
+
+    async def counted(stretch: Stretch) -> Any:
+        asked.append(1)
+        return await hand_over(stretch)
+
+    monkeypatch.setattr(relay, "_hand_over", counted)
+    await put(pool, *(letter(topic, "k", "x" * 2000) for _ in range(BATCH * 4)))
+    async with running(relay):
+        await until(lambda: empty(pool))
+    assert len(asked) < 200
+
+
 async def test_a_producer_that_the_broker_refuses_for_good_is_replaced_and_nothing_is_lost_or_out_of_order(
     pool: asyncpg.Pool, kafka_bootstrap: str
 ) -> None:
