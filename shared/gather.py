@@ -62,7 +62,7 @@ class Gather:
                 else:
                     future.set_result(outcome)
         # Here, not in a callback one turn later: who enters in that turn would wait for nobody.
-        self._workers = {worker for worker in self._workers if worker is not me}
+        self._workers -= {me}
         if self._next is me:
             self._next = None
 

@@ -153,16 +153,18 @@ class Relay:
         while time.monotonic() - began < STRETCH_SECONDS and not self.producer.broken:
             if await self._claim():
                 return True  # what was read may be another's to send
-            if reads := stretch.takes_more:
+            reads = stretch.takes_more
+            if reads:
                 await self._read(stretch)
+            nothing_new = stretch.drained or not reads
             batches = await self._hand_over(stretch) if stretch.waiting else []
             if batches:
                 flying.add(asyncio.create_task(self._settle(batches, stretch)))
-            elif not flying and (stretch.drained or not reads):
+            elif nothing_new and not flying:
                 if self.producer.absent:
                     await self.producer.look()
                 return False
-            if flying and (not reads or stretch.drained or len(flying) >= DEPTH):
+            if flying and (nothing_new or len(flying) >= DEPTH):
                 done, _ = await asyncio.wait(flying, return_when=asyncio.FIRST_COMPLETED)
                 flying -= done
                 for task in done:
@@ -214,7 +216,7 @@ class Relay:
         for place in waiting:
             if place not in stretch.under_way and place not in self._aside and not self.producer.leads(place):
                 self._aside.put(place, partial(self._led, place))
-        for place in waiting.keys() & set(self._aside):
+        for place in waiting.keys() & self._aside:
             passed = [row["seq"] for row in waiting.pop(place)]
             self._aside.pass_over(place, passed)
             stretch.busy.difference_update(passed)

@@ -83,7 +83,7 @@ async def build(settings: Settings) -> Service:
     notices, endpoints = Room(NOTICE, pool, known, bells), Room(ENDPOINT, pool, known, bells)
     listeners = {
         "referral": consumer.referral_listener(notices),
-        "intake": consumer.intake_listener(notices),
+        "intake": consumer.ReportListener(notices),
         "directory": consumer.DirectoryListener(notices),
         "operations": consumer.operations_listener(notices),
     }

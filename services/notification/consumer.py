@@ -67,10 +67,6 @@ def referral_listener(notices: Room) -> Listener:
     return Listener("notification", referral.TOPIC, [*routes, Route(referral.AnswerRefused, notices, answer_refused)], notices)
 
 
-def intake_listener(notices: Room) -> Listener:
-    return ReportListener(notices)
-
-
 def operations_listener(notices: Room) -> Listener:
     routes = [Route(operations.StreamParked, notices, stream_parked), Route(operations.DeadlinesStalled, notices, deadlines_stalled)]
     return Listener("notification", operations.TOPIC, routes, notices)

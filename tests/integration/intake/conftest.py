@@ -12,14 +12,14 @@ import pytest
 
 from deploy import keys
 from services.intake import app
-from shared.contracts import envelope, referral
+from shared.contracts import referral
 from shared.contracts.envelope import Event
 from shared.identifiers import case_id, derived_child_id, leg_id, parse_short_code, uuid7
-from shared.messages import Record
 from shared.runtime import Service
 from shared.settings import Settings
 from tests.support import county, reports
 from tests.support.cable import Cable
+from tests.support.records import arrived
 
 AGENCY = {"police": "police-county", "civil_affairs": "civil-county", "education": "edu-county", "health": "health-county"}
 CHILD_KEY = b"a key of tests"
@@ -71,13 +71,8 @@ class Intake:
     async def hear(self, *events: Event) -> None:
         """What referral says arrives, as records of its topic."""
         listener = self.service.listeners[referral.TOPIC]
-        await listener.apply([self._record(event) for event in events])
-
-    def _record(self, event: Event) -> Record:
-        now = datetime.now(UTC)
-        self.offset += 1
-        headers = tuple(envelope.headers_of(event, id=uuid7(), at=now, traceparent=""))
-        return Record(referral.TOPIC, 0, self.offset, event.key.encode(), envelope.encode(event), headers, now)
+        await listener.apply([arrived(event, self.offset + place) for place, event in enumerate(events, 1)])
+        self.offset += len(events)
 
     async def later(self, by: timedelta) -> None:
         """Moves the service's time."""

@@ -8,14 +8,13 @@ import msgspec
 import pytest
 
 from services.notification.domain import Links
-from shared.contracts import intake
-from shared.contracts.envelope import headers_of
+from shared.contracts import envelope, intake
 from shared.errors import Problem
-from shared.identifiers import uuid7
-from shared.messages import Message, Record
+from shared.messages import Message
 from tests.integration.notification.conftest import Notification
 from tests.support import notices
 from tests.support.notices import LEG, REPORT
+from tests.support.records import arrived
 
 PARTY, OTHER = "police-county", "edu-county"
 URL = "https://93.184.216.34/hook?key=canary"
@@ -171,31 +170,25 @@ async def test_no_log_line_holds_a_link_an_address_or_a_secret(notification: Not
     assert not any(text in printed for text in ("canary", secret, "/links/"))
 
 
-def _record(event: intake.ReportProgressed) -> Record:
-    now = datetime.now(UTC)
-    headers = tuple(headers_of(event, id=uuid7(), at=now, traceparent=""))
-    return Record(intake.TOPIC, 0, 0, event.key.encode(), msgspec.json.encode(event), headers, now)
-
-
 async def test_progress_costs_a_row_only_once_its_reporter_has_registered(notification: Notification) -> None:
     listener, event = notification.service.listeners[intake.TOPIC], notices.progressed()
-    await listener.apply([_record(event)])
+    await listener.apply([arrived(event)])
     assert await notification.pool.fetchval("select count(*) from inbox") == 0
     assert (await notification.register(event.party, url="http://127.0.0.1:9/", kind="reporter")).status_code == 201
-    await listener.apply([_record(event)])
+    await listener.apply([arrived(event)])
     assert await notification.pool.fetchval("select count(*) from inbox where source = $1", intake.TOPIC) == 1
     assert await notification.pool.fetchval("select party from delivery") == event.party
 
 
 async def test_parked_progress_is_released_to_a_reporter_that_has_registered_since(notification: Notification) -> None:
     listener, event = notification.service.listeners[intake.TOPIC], notices.progressed()
-    await listener.apply([_record(event)])
-    record, left = _record(event), list[Message]()
+    await listener.apply([arrived(event)])
+    record, left = arrived(event), list[Message]()
 
     async def leaves(_: Any, messages: Sequence[Message]) -> None:
         left.extend(messages)
 
-    (name,) = [value.decode() for header, value in record.headers if header == "ce_id" and value]
+    name = envelope.read(record.headers, record.value).id
     with pytest.raises(Problem, match="no-listener"):
         await listener.release(record, notification.notices.kind.name, name, leaves)
     assert (await notification.register(event.party, url="http://127.0.0.1:9/", kind="reporter")).status_code == 201

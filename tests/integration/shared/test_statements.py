@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -10,14 +9,13 @@ import pytest
 
 from shared import gather, outbox
 from shared.broker import Listener, Read, Route
-from shared.contracts import envelope
 from shared.gather import Gather
-from shared.identifiers import uuid7
 from shared.mailbox import Mailbox
-from shared.messages import Message, Outgoing, Record
+from shared.messages import Message, Outgoing
 from shared.relay import GONE, Relay
 from shared.room import Room
 from tests.support.broker import make_topics, until
+from tests.support.records import arrived
 from tests.support.statements import OURS, per_transaction, sent_by
 from tests.support.toy import Add, Added
 
@@ -31,12 +29,6 @@ async def sent(pool: asyncpg.Pool) -> list[str]:
     return await sent_by(pool)
 
 
-def record(event: Added, offset: int) -> Record:
-    now = datetime.now(UTC)
-    headers = tuple(envelope.headers_of(event, id=uuid7(), at=now, traceparent=""))
-    return Record(event.topic, 0, offset, event.key.encode(), envelope.encode(event), headers, now)
-
-
 def heard(event: Added, _: Read) -> list[Message]:
     return [Message(body=Add(event.total), aggregate=event.counter)]
 
@@ -45,7 +37,7 @@ def events(room: Room) -> Door:
     listener = Listener("toy", Added.topic, (Route(Added, room, heard),), room)
 
     async def door(counters: Sequence[UUID]) -> None:
-        await listener.apply([record(Added(counter=counter, total=1), place) for place, counter in enumerate(counters)])
+        await listener.apply([arrived(Added(counter=counter, total=1), place) for place, counter in enumerate(counters)])
 
     return door
 

@@ -25,7 +25,7 @@ LISTENERS: list[Listener] = [
     referral.intake_listener(NOBODY),
     referral.notification_listener(NOBODY),
     notification.referral_listener(NOBODY),
-    notification.intake_listener(NOBODY),
+    notification.ReportListener(NOBODY),
     notification.operations_listener(NOBODY),
 ]
 PARENTS = {("referral.heli.intake.v1", "heli.report.accepted.v1")}
