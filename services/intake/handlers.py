@@ -44,7 +44,7 @@ FACTS: dict[type[LegFact], str] = {
     LegWithdrawn: "seen",
 }
 TOLD = (LegDelivered, LegSeen, LegAccepted, LegFulfilled)
-"""What the reporter hears, beside that somebody was told; what an agency does meanwhile is its own affair."""
+"""What the reporter hears. That a leg was issued is not among it: nobody knows of it yet; what an agency does meanwhile is its own affair."""
 ENDS: dict[type[LegFact], str] = {
     LegDeclined: "declined",
     LegForwarded: "forwarded",
@@ -250,10 +250,7 @@ def note_leg_covered(body: LegCovered, report: Report | None, _: Moment) -> Deci
 @handle.register
 def note_leg_issued(body: LegIssued, report: Report | None, _: Moment) -> Decision:
     known = _known(report)
-    if body.leg in known.legs:
-        return Decision(aggregate=known)
-    leg = _leg(body, issued_at=body.issued_at)
-    return Decision(aggregate=known.with_leg(leg), events=(_progressed(known, leg, "told", leg.issued_at),))
+    return Decision(aggregate=known if body.leg in known.legs else known.with_leg(_leg(body, issued_at=body.issued_at)))
 
 
 @handle.register

@@ -15,7 +15,7 @@ FACTS = ("leg.issued", "leg.delivered", "leg.seen", "leg.accepted", "leg.active"
 HAPPENS = frozenset(f"heli.{kind}.v1" for kind in (*FACTS, "leg.overdue", "leg.escalated"))
 """To the legs of these rounds, of all that can."""
 CLOCKS = ("delivered", "seen", "accepted", "active", "done")
-PROGRESS = {"leg.issued": "told", "leg.delivered": "delivered", "leg.seen": "seen", "leg.accepted": "accepted", "leg.fulfilled": "done"}
+PROGRESS = {"leg.delivered": "delivered", "leg.seen": "seen", "leg.accepted": "accepted", "leg.fulfilled": "done"}
 """What the reporter is told of each."""
 COMPACTED = "heli.directory.v1"
 KEYED_BY = {"heli.referral.v1": ("case",), "heli.notification.v1": ("concerns", "case")}
@@ -108,13 +108,13 @@ def _repeated(invariant: str, items: Iterator[str]) -> Iterator[Finding]:
 
 def told(found: Found, ledger: Ledger) -> Iterator[Finding]:
     """What stands in the row of a leg was said, the reporter heard of it, and of nothing else; only the silent agency misses a clock."""
-    said = {kind: {e.data["leg"] for e in found.of(kind)} for kind in PROGRESS}
+    said = {kind: {e.data["leg"] for e in found.of(kind)} for kind in ("leg.issued", *PROGRESS)}
     for row in found.tables["legs"]:
         implied = row["delivered_at"] == row["accepted_at"]  # an answer that came before the news that it was delivered
         reached = {"leg.issued": True, "leg.delivered": not implied, "leg.accepted": row["accepted_at"], "leg.fulfilled": row["ended"]}
         unsaid = (kind for kind, met in reached.items() if met and row["id"] not in said[kind])
         yield from (Finding(LOST, "every fact of a leg is said", f"{kind} {row['id']}") for kind in unsaid)
-    owed = Counter(f"{leg} {PROGRESS[kind]}" for kind, legs in said.items() for leg in legs)
+    owed = Counter(f"{leg} {fact}" for kind, fact in PROGRESS.items() for leg in said[kind])
     yield from _same("each progress told once", owed, Counter(f"{e.data['leg']} {e.data['fact']}" for e in found.of("report.progressed")))
     missed = Counter(f"{e.data['leg']} {e.data['clock']}" for e in found.of("leg.overdue"))
     silent = [row["id"] for row in found.tables["legs"] if row["agency"] == ledger.silent]

@@ -38,7 +38,7 @@ def entry_of(code: str, number: int, delivery: str) -> Record:
 JOURNAL = [
     event(1, "intake", "report.accepted", report=REPORT),
     *(event(n, "intake", "report.progressed", report=REPORT, leg=leg, fact=fact) for n, (leg, fact) in enumerate(
-        ((SILENT, "told"), (ACTIVE, "told"), (SILENT, "delivered"), (ACTIVE, "accepted")), 2
+        ((SILENT, "delivered"), (ACTIVE, "accepted")), 2
     )),
     event(1, "referral", "case.opened", report=REPORT, number=1),
     event(2, "referral", "leg.issued", leg=SILENT),
