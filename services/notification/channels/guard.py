@@ -59,8 +59,8 @@ class AddressDenied(Exception):  # noqa: N818 - says what happened, as the other
         self.rule = rule
 
 
-def check_url(url: str, networks: Sequence[Network]) -> None:
-    """Judge a URL as written, without asking the network.
+def check_url(url: str, networks: Sequence[Network]) -> httpx.URL:
+    """Judge a URL as written, without asking the network, and return it as it was read.
 
     Plain http and ports other than 443 pass only towards `networks`. For a name that is not known before it is resolved, so with
     any network configured a name passes here and `Guard` decides when it connects.
@@ -85,6 +85,7 @@ def check_url(url: str, networks: Sequence[Network]) -> None:
         raise AddressDenied("host")
     else:
         judge(literal, networks, scheme, port)
+    return parsed
 
 
 def judge(address: Address, networks: Sequence[Network], scheme: Scheme, port: int) -> Address:

@@ -12,7 +12,6 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from secrets import token_bytes
 from socket import gaierror
 from typing import Literal
@@ -30,6 +29,7 @@ SECRET_BYTES = range(24, 65)
 ANSWER_BYTES = 64 * 1024
 LONGEST_RETRY_AFTER = 3600.0
 GONE = 410
+FIXED = {"user-agent": "Heli", "content-type": "application/json"}
 BUSY = "busy"
 """The slug of an attempt that was not made: its host's places were taken for as long as it may wait."""
 
@@ -113,7 +113,7 @@ def sign(secrets: Sequence[str], delivery: str, at: datetime, body: bytes) -> di
 
 
 class Webhooks:
-    """The channel: one HTTP client for all endpoints. `networks` are the only non-public ones it may reach.
+    """The channel: a pool of connections for each scheme, shared by all endpoints. `networks` are the only non-public ones it may reach.
 
     Without `tls`, certificates are judged by the public authorities, or by those that SSL_CERT_FILE names.
     """
@@ -130,37 +130,32 @@ class Webhooks:
         self._limits = limits or Limits()
         self._all = asyncio.Semaphore(self._limits.overall)
         self._hosts: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()  # a host is forgotten with its last attempt
-        self._client = self._open(resolver, tls or httpx.create_ssl_context())
+        self._ways = self._open(resolver, tls or httpx.create_ssl_context())
+        self._timeouts = httpx.Timeout(self._limits.total, connect=self._limits.connect).as_dict()
 
     async def aclose(self) -> None:
         """Close every connection; attempts under way end with an error."""
-        await self._client.aclose()
+        for way in self._ways.values():
+            await way.aclose()
 
     async def perform(self, attempt: Attempt) -> Outcome:
         """Send once and tell how it ended, within `Limits`. Raises nothing but CancelledError."""
         started = time.monotonic()
         try:
-            guard.check_url(attempt.url, self._networks)
-            async with self._slot(httpx.URL(attempt.url).host):
+            url = guard.check_url(attempt.url, self._networks)
+            async with self._slot(url.host):
                 started = time.monotonic()
-                outcome = await self._exchange(attempt)
+                outcome = await self._exchange(url, attempt)
         except Exception as error:  # noqa: BLE001 - whatever happened, the delivery must hear of it and go on
             outcome = _failed(error)
         return msgspec.structs.replace(outcome, seconds=time.monotonic() - started)
 
-    def _open(self, resolver: guard.Resolver, tls: ssl.SSLContext) -> httpx.AsyncClient:
-        def transport(scheme: guard.Scheme) -> guard.GuardedTransport:
-            return guard.GuardedTransport(guard.Guard(scheme, self._networks, resolver), tls, self._limits.overall)
-
-        return httpx.AsyncClient(
-            transport=transport("https"),
-            mounts={"http://": transport("http")},
-            headers={"user-agent": "Heli", "content-type": "application/json"},
-            timeout=httpx.Timeout(self._limits.total, connect=self._limits.connect),
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # httpx would carry one endpoint's cookies to the next
-            follow_redirects=False,
-            trust_env=False,
-        )
+    def _open(self, resolver: guard.Resolver, tls: ssl.SSLContext) -> dict[str, guard.GuardedTransport]:
+        """One transport for each scheme. No client above them: what it adds (cookies, redirects, proxies, logins) an endpoint must not get."""
+        schemes: tuple[guard.Scheme, ...] = ("http", "https")
+        return {
+            scheme: guard.GuardedTransport(guard.Guard(scheme, self._networks, resolver), tls, self._limits.overall) for scheme in schemes
+        }
 
     @asynccontextmanager
     async def _slot(self, host: str) -> AsyncIterator[None]:
@@ -174,13 +169,13 @@ class Webhooks:
                 raise _Busy from None
             yield
 
-    async def _exchange(self, attempt: Attempt) -> Outcome:
-        headers = sign(attempt.secrets, attempt.id, datetime.now(UTC), attempt.body)
+    async def _exchange(self, url: httpx.URL, attempt: Attempt) -> Outcome:
+        headers = FIXED | sign(attempt.secrets, attempt.id, datetime.now(UTC), attempt.body)
         if attempt.traceparent is not None:
             headers["traceparent"] = attempt.traceparent
-        request = self._client.build_request("POST", attempt.url, content=attempt.body, headers=headers)
+        request = httpx.Request("POST", url, headers=headers, content=attempt.body, extensions={"timeout": self._timeouts})
         async with asyncio.timeout(self._limits.total) as limit:
-            response = await self._client.send(request, stream=True)
+            response = await self._ways[url.scheme].handle_async_request(request)
         until = asyncio.get_running_loop().time() + self._limits.rest
         await _drain(response, min(until, limit.when() or until))
         return outcome_of(response.status_code, response.headers.get("retry-after"), datetime.now(UTC))
