@@ -31,7 +31,7 @@ BY_INDEX = {"enable_seqscan": "off", "enable_bitmapscan": "off"}
 """Else the first look, at small tables, chooses a plan that reads all of them, and keeps it."""
 QUIET = "select (not exists (select from outbox) and not exists (select from mailbox))::int"
 PATIENCE_SECONDS = 180
-WARM_UP = 4
+WARM_UP = 8
 """Rounds that do not count."""
 LOOK_SECONDS, WATCH_SECONDS = 0.3, 1.0
 """Between two looks at what has been reached, and at the memory: each takes processor time from what is measured. The first counts
