@@ -36,7 +36,7 @@ class Sizes(msgspec.Struct, frozen=True, kw_only=True):
     filing_seconds: float = 6.0
     alone: int = 400
     travelling: int = 1_200
-    mixed: int = 600
+    mixed: int = 1200
     idle: int = 80
     many: int = 4_000
     storm: int = 100_000
