@@ -30,7 +30,8 @@ from shared.watchdog import Heartbeat, Progress
 
 DOORS = ("http", "events", "time", "send", "relay")
 SENT_SECONDS = 2.0
-"""For the relay, at the end, while the broker may be away: what is left then waits in the table."""
+"""For relay and mailbox, at the end, while the broker may be away: what is left then waits in its table."""
+UNSENT = "select exists (select from outbox) or exists (select from mailbox)"
 
 
 class Service(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,7 +100,7 @@ async def _live(chosen: Settings, build: Build, wanted: Sequence[str]) -> None:
 
 
 async def _drain(service: Service, running: Sequence[asyncio.Task[None]]) -> None:
-    """First no more work is let in, then what was begun is finished, then the relay gets a moment to send it."""
+    """First no more work is let in, then what was begun is finished, then relay and mailbox get a moment to send it."""
     http = [task for task in running if task.get_name() == "http"]
     if http:
         await asyncio.wait(http, timeout=15)
@@ -121,7 +122,8 @@ async def _drain(service: Service, running: Sequence[asyncio.Task[None]]) -> Non
 
 
 async def _sent(pool: asyncpg.Pool) -> None:
-    while await pool.fetchval("select exists (select from outbox)"):  # noqa: ASYNC110 - other processes may write, and send
+    """What the relay sends may come back into the mailbox, and what is taken from there is to be sent again."""
+    while await pool.fetchval(UNSENT):  # noqa: ASYNC110 - other processes may write, and send
         await asyncio.sleep(0.02)
 
 
