@@ -20,14 +20,19 @@ def is_free(port: int) -> bool:
     return True
 
 
+_given: set[int] = set()
+"""By this process. A port is taken when its program starts, which may be long after it was picked, and looks free till then."""
+
+
 def pick(count: int) -> list[int]:
-    """So many free ports, all different."""
+    """So many free ports, all different, and none that was picked before."""
     chosen: list[int] = []
     for port in random.SystemRandom().sample(range(FIRST, LAST), LAST - FIRST):
         if len(chosen) == count:
             break
-        if is_free(port):
+        if port not in _given and is_free(port):
             chosen.append(port)
+    _given.update(chosen)
     return chosen
 
 
