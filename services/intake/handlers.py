@@ -243,14 +243,12 @@ def note_case_unlinked(body: CaseUnlinked, report: Report | None, _: Moment) -> 
 @handle.register
 def note_leg_covered(body: LegCovered, report: Report | None, _: Moment) -> Decision:
     """The agency owes it by another report's case: it may read this one too. What it does there is told here as it happens."""
-    known = _known(report)
-    return Decision(aggregate=known if body.leg in known.legs else known.with_leg(_leg(body, issued_at=body.at)))
+    return _followed(report, body, issued_at=body.at)
 
 
 @handle.register
 def note_leg_issued(body: LegIssued, report: Report | None, _: Moment) -> Decision:
-    known = _known(report)
-    return Decision(aggregate=known if body.leg in known.legs else known.with_leg(_leg(body, issued_at=body.issued_at)))
+    return _followed(report, body, issued_at=body.issued_at)
 
 
 @handle.register
@@ -269,6 +267,11 @@ def _known(report: Report | None) -> Report:
     if report is None:
         raise RuleBroken("unknown-report", "No such report was accepted here.")
     return report
+
+
+def _followed(report: Report | None, event: LegEvent, issued_at: datetime) -> Decision:
+    known = _known(report)
+    return Decision(aggregate=known if event.leg in known.legs else known.with_leg(_leg(event, issued_at)))
 
 
 def _leg(event: LegEvent, issued_at: datetime) -> Leg:

@@ -96,7 +96,7 @@ def of_report(event: intake.ReportStalled | intake.ReportProgressed, _: Read) ->
 
 
 class ReportListener(Listener):
-    """Progress becomes a message only for a reporter that has registered: it is a third of all records, and most reporters look by themselves.
+    """Progress becomes a message only for a reporter that has registered: it is a sixth of all records, and most reporters look by themselves.
 
     Asked before the transaction: who registers meanwhile hears of what comes then.
     """

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from secrets import token_bytes
 from socket import gaierror
-from typing import Literal
+from typing import Literal, get_args
 from weakref import WeakValueDictionary
 
 import httpx
@@ -152,10 +152,8 @@ class Webhooks:
 
     def _open(self, resolver: guard.Resolver, tls: ssl.SSLContext) -> dict[str, guard.GuardedTransport]:
         """One transport for each scheme. No client above them: what it adds (cookies, redirects, proxies, logins) an endpoint must not get."""
-        schemes: tuple[guard.Scheme, ...] = ("http", "https")
-        return {
-            scheme: guard.GuardedTransport(guard.Guard(scheme, self._networks, resolver), tls, self._limits.overall) for scheme in schemes
-        }
+        guards = {scheme: guard.Guard(scheme, self._networks, resolver) for scheme in get_args(guard.Scheme)}
+        return {scheme: guard.GuardedTransport(one, tls, self._limits.overall) for scheme, one in guards.items()}
 
     @asynccontextmanager
     async def _slot(self, host: str) -> AsyncIterator[None]:

@@ -6,6 +6,7 @@ import signal
 import pytest
 from aiokafka import TopicPartition
 
+from tests.stories.faults.settle import LEFT
 from tests.stories.faults.test_kills import insist
 from tests.support.broker import admin, everything, until
 from tests.support.world import World
@@ -30,7 +31,7 @@ async def test_sigterm_under_load_finishes_what_was_begun_and_redelivers_nothing
     await until(lambda: world.stack.service(name).pid is None, seconds=40)
     assert world.stack.service(name).code == 0
     assert await applied_but_not_committed(world, name) == []
-    assert await world.databases[name].fetchval("select (select count(*) from outbox) + (select count(*) from mailbox)") == 0
+    assert await world.databases[name].fetchval(LEFT) == 0
     await world.stack.restart(name)
     reports = await filing
     await until(lambda: all_delivered(world, reports))
