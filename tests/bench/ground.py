@@ -36,7 +36,6 @@ class Sizes(msgspec.Struct, frozen=True, kw_only=True):
     filing_seconds: float = 6.0
     alone: int = 400
     travelling: int = 1_200
-    mixed: int = 1200
     idle: int = 80
     many: int = 4_000
     storm: int = 100_000
@@ -45,7 +44,7 @@ class Sizes(msgspec.Struct, frozen=True, kw_only=True):
 
 
 QUICK = Sizes(
-    stored=20_000, relayed=5_000, opened=1_000, answered=1_500, filing_seconds=1.5, alone=60, travelling=100, mixed=60, idle=10,
+    stored=20_000, relayed=5_000, opened=1_000, answered=1_500, filing_seconds=1.5, alone=60, travelling=100, idle=10,
     many=1_000, storm=2_500, late_seconds=3,
 )  # fmt: skip
 

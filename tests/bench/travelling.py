@@ -40,11 +40,10 @@ Memory = dict[str, float]
 
 
 class Ways(msgspec.Struct, frozen=True):
-    """A figure: how each agency is told and answers, how many reports, and what it may cost."""
+    """A figure: how each agency is told and answers, and what it may cost."""
 
     name: str
     ways: tuple[str, ...]
-    count: int
     aim: str
 
 
@@ -70,10 +69,9 @@ async def travelled(ground: Ground, wanted: frozenset[str]) -> list[Figure]:
         if wanted & {"idle_p50", "idle_p99"}:
             figures += await _idle(system)
         quiet, busy = system.memory(), Memory()
-        sizes = ground.sizes
         for ways in (
-            Ways("fanout_topic", ("topic",) * LEGS, sizes.travelling, "<= 4 CPU s"),
-            Ways("fanout_mixed", ("webhook", "topic", "http"), sizes.mixed, "<= 10 CPU s"),
+            Ways("fanout_topic", ("topic",) * LEGS, "<= 4 CPU s"),
+            Ways("fanout_mixed", ("webhook", "topic", "http"), "<= 10 CPU s"),
         ):
             if ways.name in wanted or ("memory" in wanted and not busy):
                 figures += await _fanout(system, ways, busy)
@@ -129,10 +127,10 @@ async def _fanout(system: System, ways: Ways, busy: Memory) -> list[Figure]:
     The first rounds do not count: in them Kafka's compiler takes as much as Kafka. After each the tables are vacuumed, so that no round
     pays for what those before it left; what that takes is a figure of its own, an upper bound, because vacuum by itself waits for more.
     """
-    rounds = []
+    rounds, count = [], system.ground.sizes.travelling
     async with partners(system.ground, dict(zip(PARTIES, ways.ways, strict=True))):
         for number in range(WARM_UP + ROUNDS):
-            found = (*await _round(system, ways.count, busy), await _vacuumed(system) / ways.count * 1000)
+            found = (*await _round(system, count, busy), await _vacuumed(system) / count * 1000)
             rounds += [found] if number >= WARM_UP else []
     rate, cpu, callers, vacuum = (median(values) for values in zip(*rounds, strict=True))
     return [
