@@ -2,12 +2,13 @@
 
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID, uuid5
+from uuid import UUID
 
 import msgspec
 
 from services.notification.domain.notice import Channel
 from shared.contracts.notification import EndpointChanged, feed_topic
+from shared.identifiers import named
 
 ROTATION = timedelta(hours=24)
 """For so long after a rotation both secrets sign, so that the receiver may change its own at any moment of it."""
@@ -76,4 +77,4 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def endpoint_id(party: str) -> UUID:
-    return uuid5(_ENDPOINTS, party)
+    return named(_ENDPOINTS, party)

@@ -3,11 +3,12 @@
 from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
-from uuid import UUID, uuid5
+from uuid import UUID
 
 import msgspec
 
 from shared.contracts.notification import LEG_ISSUED
+from shared.identifiers import named
 
 _DELIVERIES = UUID("8d0c41c5-6f0f-4a5e-9a4e-3f0b6a1d6c01")
 _AGENCIES = UUID("8d0c41c5-6f0f-4a5e-9a4e-3f0b6a1d6c02")
@@ -121,14 +122,14 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
 
 def delivery_id(event: str, party: str, channel: Channel) -> UUID:
     """Derived, so that a retry decides the same, and the receiver sees one id however often it is told."""
-    return uuid5(_DELIVERIES, f"{event}/{party}/{channel}")
+    return named(_DELIVERIES, f"{event}/{party}/{channel}")
 
 
 def agency_notice_id(code: str) -> UUID:
     """The notice of what concerns a party itself: a test."""
-    return uuid5(_AGENCIES, code)
+    return named(_AGENCIES, code)
 
 
 def refusal_notice_id(agency: str, partition: int | None, offset: int | None) -> UUID:
     """One for each refused record: never the leg it names, which may be another's, nor one that all refusals of an agency would fill."""
-    return uuid5(_AGENCIES, f"refused:{agency}/{partition}/{offset}")
+    return named(_AGENCIES, f"refused:{agency}/{partition}/{offset}")

@@ -4,12 +4,13 @@ import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, get_args
-from uuid import NAMESPACE_URL, UUID, uuid5
+from uuid import NAMESPACE_URL, UUID
 
 import msgspec
 
 from services.referral.domain.rule_rows import Department
 from shared.contracts.directory import JOINT_CONFERENCE, OPERATIONS, AgencyChanged
+from shared.identifiers import named
 from shared.regions import Regions
 
 CODE = re.compile(r"[a-z0-9][a-z0-9-]{1,39}")
@@ -68,7 +69,7 @@ def entry_of(row: Mapping[str, Any]) -> AgencyChanged:
 
 
 def agency_id(code: str) -> UUID:
-    return uuid5(NAMESPACE_URL, f"urn:heli:agency:{code}")
+    return named(NAMESPACE_URL, f"urn:heli:agency:{code}")
 
 
 def faults_of(entry: AgencyChanged, others: Mapping[str, AgencyChanged], regions: Regions) -> tuple[tuple[str, str], ...]:

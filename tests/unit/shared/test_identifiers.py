@@ -2,7 +2,7 @@
 
 from datetime import date
 from itertools import combinations
-from uuid import UUID, uuid4
+from uuid import NAMESPACE_URL, UUID, uuid4, uuid5
 
 import pytest
 
@@ -27,6 +27,12 @@ def test_uuid7_is_a_real_uuid_in_order_of_time() -> None:
     made = [ids.uuid7() for _ in range(100)]
     assert all(isinstance(one, UUID) and one.version == 7 for one in made)
     assert made == sorted(made)
+
+
+@pytest.mark.parametrize("name", ["", "urn:heli:agency:town-qinghe", "合力"])
+def test_a_name_has_the_id_that_the_standard_library_gives_it(name: str) -> None:
+    found = ids.named(NAMESPACE_URL, name)
+    assert (found, type(found)) == (uuid5(NAMESPACE_URL, name), type(ids.uuid7()))
 
 
 def test_a_short_code_has_nine_characters_safe_in_urls_and_speech() -> None:
