@@ -8,6 +8,7 @@ from uuid import UUID
 
 import msgspec
 from aiokafka import ConsumerRecord
+from fast_depends.library import CustomField
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaRouter
 
@@ -53,6 +54,20 @@ class Read(msgspec.Struct, frozen=True):
 
 
 Batch = Sequence[Record]
+
+
+class Given(CustomField):
+    """Names what `app.build` has put into its broker's context for a handler, as FastStream's `Context` does.
+
+    Trap: FastStream takes a `use` that is no coroutine function, as that of its own `Context`, to a thread: for each of them, for every batch.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(cast=False)
+        self.name = name
+
+    async def use(self, /, **kwargs: Any) -> dict[str, Any]:  # type: ignore[override]  # it is awaited, see above
+        return {**kwargs, str(self.param_name): kwargs["context__"].get(self.name)}
 
 
 class _Broker(KafkaBroker):

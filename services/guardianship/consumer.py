@@ -3,12 +3,10 @@
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-from faststream import Context
 from faststream.kafka import KafkaRouter
-from faststream.kafka.annotations import KafkaMessage
 
 from services.guardianship.handlers import CloseCase, RegradeCase
-from shared.broker import Listener, Read, Route, subscriber
+from shared.broker import Given, Listener, Read, Route, subscriber
 from shared.contracts import referral, stories
 from shared.messages import Message
 from shared.room import Room
@@ -17,8 +15,8 @@ router = KafkaRouter()
 
 
 @subscriber(router, "guardianship", referral.TOPIC, at_leisure=True)
-async def on_referral(message: KafkaMessage, listener: Annotated[Any, Context("referral")]) -> None:
-    await listener(await message.decode())
+async def on_referral(batch: Any, listener: Annotated[Any, Given("referral")]) -> None:
+    await listener(batch)
 
 
 def referral_listener(children: Room) -> Listener:

@@ -3,11 +3,9 @@
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-from faststream import Context
 from faststream.kafka import KafkaRouter
-from faststream.kafka.annotations import KafkaMessage
 
-from shared.broker import Listener, Read, Route, subscriber
+from shared.broker import Given, Listener, Read, Route, subscriber
 from shared.contracts import moves, referral, stories
 from shared.messages import Message
 from shared.room import Room
@@ -33,8 +31,8 @@ router = KafkaRouter()
 
 
 @subscriber(router, "intake", referral.TOPIC)
-async def on_referral(message: KafkaMessage, listener: Annotated[Any, Context("referral")]) -> None:
-    await listener(await message.decode())
+async def on_referral(batch: Any, listener: Annotated[Any, Given("referral")]) -> None:
+    await listener(batch)
 
 
 def referral_listener(reports: Room) -> Listener:

@@ -4,14 +4,12 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 import msgspec
-from faststream import Context
 from faststream.kafka import KafkaRouter
-from faststream.kafka.annotations import KafkaMessage
 
 from services.notification import store
 from services.notification.domain import agency_notice_id, refusal_notice_id
 from services.notification.domain.known import Known
-from shared.broker import Batch, Listener, Read, Route, Unreadable, subscriber
+from shared.broker import Batch, Given, Listener, Read, Route, Unreadable, subscriber
 from shared.contracts import directory, envelope, intake, moves, operations, referral, stories
 from shared.contracts.directory import AgencyChanged
 from shared.contracts.notification import REPORT_PROGRESSED
@@ -22,23 +20,23 @@ router = KafkaRouter()
 
 
 @subscriber(router, "notification", referral.TOPIC)
-async def on_referral(message: KafkaMessage, listener: Annotated[Any, Context("referral")]) -> None:
-    await listener(await message.decode())
+async def on_referral(batch: Any, listener: Annotated[Any, Given("referral")]) -> None:
+    await listener(batch)
 
 
 @subscriber(router, "notification", intake.TOPIC, at_leisure=True)
-async def on_intake(message: KafkaMessage, listener: Annotated[Any, Context("intake")]) -> None:
-    await listener(await message.decode())
+async def on_intake(batch: Any, listener: Annotated[Any, Given("intake")]) -> None:
+    await listener(batch)
 
 
 @subscriber(router, "notification", directory.TOPIC)
-async def on_directory(message: KafkaMessage, listener: Annotated[Any, Context("directory")]) -> None:
-    await listener(await message.decode())
+async def on_directory(batch: Any, listener: Annotated[Any, Given("directory")]) -> None:
+    await listener(batch)
 
 
 @subscriber(router, "notification", operations.TOPIC, at_leisure=True)
-async def on_operations(message: KafkaMessage, listener: Annotated[Any, Context("operations")]) -> None:
-    await listener(await message.decode())
+async def on_operations(batch: Any, listener: Annotated[Any, Given("operations")]) -> None:
+    await listener(batch)
 
 
 LEG_EVENTS = (

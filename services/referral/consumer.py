@@ -6,16 +6,14 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
-from faststream import Context
 from faststream.kafka import KafkaRouter
-from faststream.kafka.annotations import KafkaMessage
 
 from services.referral import store
 from services.referral.domain.agency import agency_id
 from services.referral.domain.leg import REASONS, Answer, DeclineReason, ForwardReason, HoldReason, Move, Outcome
 from services.referral.domain.rule_rows import Code
 from services.referral.handlers import NoteDelivery, NoteUndeliverable, OpenCase, RefuseUnreadable, TakeAnswer
-from shared.broker import Batch, Listener, Read, Route, subscriber
+from shared.broker import Batch, Given, Listener, Read, Route, subscriber
 from shared.contracts import intake, notification
 from shared.errors import Clash, NotFound, Problem
 from shared.identifiers import case_id, case_of
@@ -29,18 +27,18 @@ router = KafkaRouter()
 
 
 @subscriber(router, "referral", intake.TOPIC)
-async def on_intake(message: KafkaMessage, listener: Annotated[Any, Context("intake")]) -> None:
-    await listener(await message.decode())
+async def on_intake(batch: Any, listener: Annotated[Any, Given("intake")]) -> None:
+    await listener(batch)
 
 
 @subscriber(router, "referral", notification.TOPIC)
-async def on_notification(message: KafkaMessage, listener: Annotated[Any, Context("notification")]) -> None:
-    await listener(await message.decode())
+async def on_notification(batch: Any, listener: Annotated[Any, Given("notification")]) -> None:
+    await listener(batch)
 
 
 @subscriber(router, "referral", REPLIES, pattern=True)
-async def on_replies(message: KafkaMessage, replies: Annotated[Any, Context("replies")]) -> None:
-    await replies(await message.decode())
+async def on_replies(batch: Any, replies: Annotated[Any, Given("replies")]) -> None:
+    await replies(batch)
 
 
 def intake_listener(cases: Room) -> Listener:

@@ -7,15 +7,16 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, get_type_hints
 
 import pytest
-from faststream import AckPolicy
+from fast_depends.library import CustomField
+from faststream import AckPolicy, Context
 from faststream.kafka import KafkaRouter
 from faststream.kafka.subscriber.usecase import BatchSubscriber
 
 from services.referral.consumer import REPLIES
-from shared.broker import BATCH, subscriber
+from shared.broker import BATCH, Given, subscriber
 from shared.contracts import directory, intake, notification, referral
 from tests.guards.sources import ROOT, SERVICES, Fault, shown
 
@@ -48,6 +49,13 @@ def _rules(service: str, one: Any) -> Iterator[str]:
         yield f"{topics}: group id is {one.group_id}"
     if one._connection_args["auto_offset_reset"] != "earliest":
         yield f"{topics}: a new group would begin at {one._connection_args['auto_offset_reset']}"
+    yield from (f"{topics}: takes a thread for {name}" for name, field in _fields(one) if not inspect.iscoroutinefunction(field.use))
+
+
+def _fields(one: Any) -> Iterator[tuple[str, CustomField]]:
+    """What FastStream is to give the handler beside the batch."""
+    for name, hint in get_type_hints(inspect.unwrap(one.calls[0].handler._original_call), include_extras=True).items():
+        yield from ((name, found) for found in getattr(hint, "__metadata__", ()) if isinstance(found, CustomField))
 
 
 def _topics(one: Any) -> list[str]:
@@ -111,6 +119,15 @@ def test_a_planted_subscriber_is_named(changed: dict[str, Any], rule: str) -> No
     router.subscriber("t", **stated)(planted)
     line = inspect.getsourcelines(planted)[1]
     assert shown(faults_in("toy", [router])) == [f"tests/guards/test_subscribers.py:{line}: ['t']: {rule}"]
+
+
+def test_a_handler_that_takes_a_thread_for_every_batch_is_named() -> None:
+    router = KafkaRouter()
+
+    async def planted(batch: Any, quick: Annotated[Any, Given("a")], slow: Annotated[Any, Context("a")]) -> None: ...
+
+    router.subscriber("t", group_id="toy.t", **BATCH)(planted)
+    assert [fault.rule for fault in faults_in("toy", [router])] == ["['t']: takes a thread for slow"]
 
 
 def test_a_bare_subscriber_breaks_every_rule() -> None:

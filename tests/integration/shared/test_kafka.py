@@ -8,12 +8,10 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 from aiokafka import AIOKafkaConsumer
-from faststream import Context
 from faststream.kafka import KafkaRouter
-from faststream.kafka.annotations import KafkaMessage
 
 from shared import broker, fetching
-from shared.broker import Listener, Read, Route, subscriber
+from shared.broker import Given, Listener, Read, Route, subscriber
 from shared.contracts.envelope import headers_of
 from shared.identifiers import uuid7
 from shared.messages import Message
@@ -32,8 +30,8 @@ async def listening(pool: asyncpg.Pool, kafka_bootstrap: str) -> AsyncIterator[t
     listener = Listener("toy", topic, (Route(Added, counters, heard),), counters)
 
     @subscriber(router, "toy", topic)
-    async def on_topic(message: KafkaMessage, listener: Annotated[Any, Context("toy")]) -> None:
-        await listener(await message.decode())
+    async def on_topic(batch: Any, listener: Annotated[Any, Given("toy")]) -> None:
+        await listener(batch)
 
     kafka = broker.build(kafka_bootstrap)
     kafka.include_router(router)

@@ -15,7 +15,6 @@ from aiokafka.admin import RecordsToDelete
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaConnectionError
 from faststream.kafka import KafkaBroker, KafkaRouter
-from faststream.kafka.annotations import KafkaMessage
 
 from shared import broker, fetching, patience
 from shared.broker import subscriber
@@ -45,9 +44,9 @@ async def consumer(kafka_bootstrap: str) -> AsyncIterator[Consumer]:
     found = Consumer(kafka, topic)
 
     @subscriber(router, "watched", topic)
-    async def on_topic(message: KafkaMessage) -> None:
+    async def on_topic(batch: Any) -> None:
         await found.gate.wait()
-        found.handled += len(await message.decode() or ())
+        found.handled += len(batch)
 
     kafka.include_router(router)
     await kafka.start()
